@@ -1,0 +1,208 @@
+"""CPU of our encoders against the usual libraries, on this machine.
+
+Interleaved rounds, the median of the CPU time of the whole process: wall clock says nothing on a shared machine, and
+neither do two runs at different times. So only the ratios count.
+
+    python benchmarks/encoders.py [--quick]
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from statistics import median
+from typing import Any
+
+import geopandas as gpd
+import mapbox_vector_tile
+import numpy as np
+import pandas as pd
+import shapely
+from PIL import Image
+
+from fused_jupyter.formats import TileFrame, Wanted, encode, mvt
+from fused_jupyter.formats.viridis import VIRIDIS
+from fused_jupyter.tiles import Tile
+
+Work = Callable[[], Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One comparison: how many times less CPU we want to need than the usual library."""
+
+    name: str
+    target: float
+    ours: Work
+    theirs: Work
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and a tenth of the features")
+    quick = parser.parse_args().quick
+    rounds, features = (3, 1000) if quick else (7, 10_000)
+    print(f"{'':34}{'ours ms':>9}{'theirs ms':>11}{'ratio':>8}{'target':>8}   bytes ours/theirs")
+    for case in [*picture_cases(), *tile_cases(features), *table_cases(features)]:
+        ours, theirs = measure(case, rounds)
+        ratio = theirs / ours
+        verdict = "met" if ratio >= case.target else "MISSED"
+        sizes = len(case.ours()) / len(case.theirs())
+        numbers = f"{ours * 1e3:9.2f}{theirs * 1e3:11.2f}{ratio:8.1f}{case.target:8.0f}   {sizes:5.2f}"
+        print(f"{case.name:34}{numbers}   {verdict}")
+
+
+def measure(case: Case, rounds: int) -> tuple[float, float]:
+    """Median CPU seconds of one call, ours and theirs."""
+    repeats = {work: max(1, int(0.02 / max(cpu(work, 1), 1e-5))) for work in (case.ours, case.theirs) if work()}
+    times: dict[Work, list[float]] = {case.ours: [], case.theirs: []}
+    for _ in range(rounds):
+        for work, samples in times.items():
+            samples.append(cpu(work, repeats[work]))
+    return median(times[case.ours]), median(times[case.theirs])
+
+
+def cpu(work: Work, repeats: int) -> float:
+    gc.collect()
+    gc.disable()
+    start = time.process_time()
+    for _ in range(repeats):
+        work()
+    seconds = (time.process_time() - start) / repeats
+    gc.enable()
+    return seconds
+
+
+def picture_cases() -> Iterator[Case]:
+    # Both sides begin with what a UDF returns: for a measurement, Pillow needs its colours looked up first.
+    height = terrain(256)
+    gray = (height * 255).astype(np.uint8)
+    noise = np.random.default_rng(1).normal(0, 6, (256, 256, 3))
+    shaded = np.clip(gray[:, :, None] * np.array([0.7, 0.9, 0.6]) + 20 + noise, 1, 255)
+    satellite = shaded.astype(np.uint8)
+    opaque = np.dstack([satellite, np.full((256, 256), 255, np.uint8)])
+    measured = height.astype(np.float32)
+    measured[height < 0.2] = np.nan
+    classes = (height * 9).astype(np.uint8)
+    colours = np.frombuffer(VIRIDIS, np.uint8).reshape(256, 3)[::25]
+    yield Case(name="png satellite RGB", target=10, ours=png(np.moveaxis(satellite, 2, 0)), theirs=pillow(satellite))
+    yield Case(name="png satellite RGBA, opaque", target=10, ours=png(opaque), theirs=pillow(opaque))
+    yield Case(name="png elevation, gray", target=10, ours=png(gray), theirs=pillow(gray))
+    yield Case(name="png elevation, float as viridis", target=10, ours=png(measured), theirs=pillow_viridis(measured))
+    yield Case(name="png classes, RGB", target=10, ours=png(colours[classes] + 1), theirs=pillow(colours[classes] + 1))
+    numbers = classes.astype(np.int16) * 20
+    yield Case(name="png classes, int16", target=10, ours=png(numbers), theirs=pillow(colours[classes]))
+
+
+def tile_cases(count: int) -> Iterator[Case]:
+    compiled = mvt.best_kernel()
+    # Below some thousand features the tables' own overhead is most of it.
+    many = {"polygons": (40, 8), "points": (35, 8), "lines": (16, 8)}
+    targets = many if count >= 10_000 else dict.fromkeys(many, (15, 5))
+    for name, geometries in shapes(count).items():
+        table = gpd.GeoDataFrame(attributes(count), geometry=geometries, crs=4326)
+        fast, plain = targets[name]
+        theirs = usual_mvt(table)
+        if compiled is not mvt.NUMPY:
+            yield Case(name=f"mvt {count} {name}, numba", target=fast, ours=tile(table, compiled), theirs=theirs)
+        yield Case(name=f"mvt {count} {name}, numpy only", target=plain, ours=tile(table, mvt.NUMPY), theirs=theirs)
+
+
+def table_cases(count: int) -> Iterator[Case]:
+    table = gpd.GeoDataFrame(attributes(count), geometry=shapes(count)["polygons"], crs=4326)
+    plain = pd.DataFrame(attributes(count))
+    yield Case(name=f"geojson {count} polygons", target=8, ours=file(table, "geojson"), theirs=table.to_json)
+    yield Case(name=f"csv {count} rows", target=3, ours=file(plain, "csv"), theirs=lambda: plain.to_csv(index=False))
+
+
+def png(value: Any) -> Work:
+    return lambda: encode(value, wanted=Wanted(formats=("png",)), tile=FRAME).body
+
+
+def file(value: Any, name: str) -> Work:
+    return lambda: encode(value, wanted=Wanted(formats=(name,)), tile=None).body
+
+
+def tile(table: gpd.GeoDataFrame, kernel: mvt.Kernel) -> Work:
+    return lambda: mvt.encode_mvt(table, FRAME, kernel=kernel)
+
+
+def pillow(pixels: Any) -> Work:
+    def work() -> bytes:
+        sink = BytesIO()
+        Image.fromarray(pixels).save(sink, "PNG")
+        return sink.getvalue()
+
+    return work
+
+
+def pillow_viridis(values: Any) -> Work:
+    palette = np.full((256, 4), 255, np.uint8)
+    palette[:, :3] = np.frombuffer(VIRIDIS, np.uint8).reshape(256, 3)
+
+    def work() -> bytes:
+        missing = np.isnan(values)
+        pixels = palette[(np.where(missing, 0, values).clip(0, 1) * 255).astype(np.uint8)]
+        pixels[missing] = 0
+        return pillow(pixels)()  # type: ignore[no-any-return]  # Work gives Any
+
+    return work
+
+
+def usual_mvt(table: gpd.GeoDataFrame) -> Work:
+    rows = table.drop(columns="geometry").to_dict("records")
+    metres = table.to_crs(3857).geometry
+    features = [{"geometry": shape, "properties": row} for shape, row in zip(metres, rows, strict=True)]
+    options = {"quantize_bounds": FRAME.mercator_bounds}
+    return lambda: mapbox_vector_tile.encode({"name": "udf", "features": features}, default_options=options)
+
+
+def terrain(size: int) -> Any:
+    """Smooth hills with some roughness, 0 to 1."""
+    random = np.random.default_rng(0)
+    frequencies = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.fftfreq(size)[None])
+    frequencies[0, 0] = 1
+    waves = np.fft.ifft2(np.fft.fft2(random.normal(size=(size, size))) / frequencies**1.8).real
+    return (waves - waves.min()) / np.ptp(waves)
+
+
+def shapes(count: int) -> dict[str, Any]:
+    """Buildings, places and winding roads in the tile."""
+    random = np.random.default_rng(0)
+    west, south, east, north = FRAME.bounds
+    size = np.array([east - west, north - south])
+    centres = np.array([west, south]) + random.random((count, 2)) * size
+    angles = np.linspace(0, 2 * np.pi, 9)[:-1] + random.random((count, 1))
+    ring = np.stack([np.cos(angles), np.sin(angles)], axis=2) * size * 0.006
+    walk = np.cumsum(random.normal(0, 0.004, (count, 20, 2)), axis=1) * size
+    return {
+        "polygons": shapely.polygons(centres[:, None] + ring),
+        "points": shapely.points(centres),
+        "lines": shapely.linestrings(centres[:, None] + walk),
+    }
+
+
+def attributes(count: int) -> dict[str, Any]:
+    random = np.random.default_rng(0)
+    return {
+        "id": np.arange(count),
+        "name": [f"building {number}" for number in range(count)],
+        "use": random.choice(["home", "shop", "school", "barn"], count),
+        "height": random.integers(0, 300, count) / 10,
+        "area": random.random(count) * 1000,
+    }
+
+
+def frame(z: int, x: int, y: int) -> TileFrame:
+    place = Tile(z, x, y)
+    return TileFrame(z=z, x=x, y=y, bounds=place.bounds, mercator_bounds=place.mercator_bounds)
+
+
+FRAME = frame(12, 655, 1583)
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""Fused for Jupyter: a Python function in a notebook cell is an HTTP endpoint, a live map layer and a parallel job.
+
+    %load_ext fused_jupyter
+
+    %%fused_udf
+    @fused.udf
+    def quakes(bounds: fused.types.Bounds = None, min_mag: float = 4.0):
+        ...
+
+Everything is loaded on first use (PEP 562): importing this package imports nothing heavy, also in the Jupyter server.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from fused_jupyter._version import __version__
+
+if TYPE_CHECKING:
+    from fused_jupyter import api, errors, types
+    from fused_jupyter.api import Udf, run, udf
+    from fused_jupyter.magics import load_ipython_extension, unload_ipython_extension
+    from fused_jupyter.settings import Options
+    from fused_jupyter.server_ext import _jupyter_server_extension_points
+    from fused_jupyter.widgets import FusedMap, TileLayer
+
+__all__ = [
+    "FusedMap",
+    "Options",
+    "TileLayer",
+    "Udf",
+    "__version__",
+    "api",
+    "errors",
+    "run",
+    "types",
+    "udf",
+]
+
+_HOMES = {
+    "FusedMap": "fused_jupyter.widgets",
+    "Options": "fused_jupyter.settings",
+    "TileLayer": "fused_jupyter.widgets",
+    "Udf": "fused_jupyter.api",
+    "_jupyter_server_extension_points": "fused_jupyter.server_ext",
+    "load_ipython_extension": "fused_jupyter.magics",
+    "run": "fused_jupyter.api",
+    "udf": "fused_jupyter.api",
+    "unload_ipython_extension": "fused_jupyter.magics",
+}
+_MODULES = frozenset({"api", "errors", "types"})
+
+
+def __getattr__(name: str) -> Any:  # whatever the name stands for
+    if name in _MODULES:
+        return importlib.import_module(f"fused_jupyter.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fused_jupyter' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,6 @@
+"""What `import fused` offers: the UDF that users hold, and the functions around it."""
+
+from fused_jupyter.api.run import run
+from fused_jupyter.api.udf import Udf, udf
+
+__all__ = ["Udf", "run", "udf"]

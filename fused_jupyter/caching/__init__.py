@@ -1,0 +1,5 @@
+"""What survives: results of runs, in memory over files."""
+
+from fused_jupyter.caching.results import Entry, ResultCache
+
+__all__ = ["Entry", "ResultCache"]

@@ -1,0 +1,233 @@
+"""The one place where a UDF is called: code by digest, typed arguments, the call, the answer in bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import inspect
+import linecache
+import os
+import pickle
+import sys
+import time
+import traceback
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fused_jupyter.engines.spatial import SPATIAL, Area, area_arguments
+from fused_jupyter.errors import FusedError, UdfRuntimeError, UdfSerializationError
+from fused_jupyter.formats import TileFrame, Wanted, encode
+from fused_jupyter.tiles import Tile
+from fused_jupyter.udfs import COERCERS, HeaderModule, UdfDefinition, bind, coerce
+from fused_jupyter.wire import Reply, Run
+
+Pieces = Sequence[bytes | memoryview]
+
+_COERCERS = COERCERS | SPATIAL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Called:
+    """What a UDF gave."""
+
+    value: Any
+    seconds: float
+    """How long the call took, top-level code of the cell included."""
+
+
+def execute(definition: UdfDefinition, run: Run, arguments: Mapping[str, Any]) -> tuple[Reply, Pieces]:
+    """Run a UDF and give its answer as bytes.
+
+    Args:
+        definition: the code.
+        run: the request; its tile, its format.
+        arguments: text from HTTP, or Python objects from the kernel.
+
+    Returns:
+        The reply, and its body in one or more pieces.
+
+    Raises:
+        ArgumentError: an argument does not fit.
+        UdfRuntimeError: the UDF raised.
+        UdfSerializationError: nothing can carry what it returned.
+        FormatError: the format that was asked for cannot.
+    """
+    tile = None if run.tile is None else Tile(*run.tile)
+    called = call(definition, arguments, tile=tile)
+    if run.returns == "object":
+        pieces = _pickled(called.value, definition)
+        return Reply(id=run.id, seconds=called.seconds, buffers=tuple(len(piece) for piece in pieces)), pieces
+    wanted = Wanted.of(run.extension, run.format, run.dtype_out_raster, run.dtype_out_vector)
+    encoded = encode(called.value, wanted=wanted, tile=None if tile is None else _frame(tile))
+    reply = Reply(id=run.id, status=encoded.status, media_type=encoded.media_type, seconds=called.seconds)
+    return reply, [encoded.body]
+
+
+def call(definition: UdfDefinition, arguments: Mapping[str, Any], *, tile: Tile | None = None) -> Called:
+    """Call a UDF and give what it returns, in this process.
+
+    Raises:
+        ArgumentError: an argument does not fit.
+        UdfRuntimeError: the UDF raised.
+    """
+    with _installed(definition) as module:
+        started = time.perf_counter()
+        function = _load(definition, module)
+        area = None if tile is None else Area.of_tile(tile)
+        bound = bind(definition.parameters, area_arguments(definition, arguments, area))
+        typed = _typed(function, bound)
+        with _udf_errors(definition):
+            value = function(**typed)
+        return Called(value=value, seconds=time.perf_counter() - started)
+
+
+def _frame(tile: Tile) -> TileFrame:
+    return TileFrame(z=tile.z, x=tile.x, y=tile.y, bounds=tile.bounds, mercator_bounds=tile.mercator_bounds)
+
+
+def _load(definition: UdfDefinition, module: types.ModuleType) -> Callable[..., Any]:
+    """The function, from fresh globals: what one call leaves behind, the next does not see."""
+    with _udf_errors(definition):
+        exec(_compiled(definition.source, definition.filename), module.__dict__)  # noqa: S102 - what this product does
+    # A name that the decorator wrapped; the function itself is below.
+    function: Callable[..., Any] = inspect.unwrap(module.__dict__[definition.entrypoint])
+    return function
+
+
+@functools.lru_cache(maxsize=256)
+def _compiled(source: str, filename: str) -> types.CodeType:
+    return compile(source, filename, "exec", dont_inherit=True)
+
+
+def _typed(function: Callable[..., Any], bound: Mapping[str, Any]) -> dict[str, Any]:
+    annotations = _annotations(function)
+    empty = inspect.Parameter.empty
+    return {
+        name: coerce(value, annotations.get(name, empty), parameter=name, coercers=_COERCERS)
+        for name, value in bound.items()
+    }
+
+
+def _annotations(function: Callable[..., Any]) -> dict[str, Any]:
+    """The annotations as objects; one in quotes that names nothing here is passed over."""
+    annotations = dict(function.__annotations__)
+    for name, annotation in annotations.items():
+        if isinstance(annotation, str):
+            try:
+                annotations[name] = eval(annotation, function.__globals__)  # noqa: S307 - the UDF's own annotation
+            except (NameError, AttributeError, SyntaxError, TypeError):
+                annotations[name] = inspect.Parameter.empty
+    return annotations
+
+
+@contextlib.contextmanager
+def _installed(definition: UdfDefinition) -> Iterator[types.ModuleType]:
+    """The UDF's module and its header modules, importable for as long as it runs."""
+    module = types.ModuleType(f"udf_{definition.name}")
+    module.__dict__["fused"] = importlib.import_module("fused_jupyter")
+    modules = {module.__name__: module}
+    _remember_lines(definition.filename, definition.source)
+    for header in definition.headers:
+        modules[header.module_name] = types.ModuleType(header.module_name)
+        _remember_lines(_header_filename(definition, header), header.source)
+    before = {name: sys.modules.get(name) for name in modules}
+    sys.modules.update(modules)
+    try:
+        with _udf_errors(definition), _inside(definition.directory):
+            for header in definition.headers:
+                namespace = modules[header.module_name].__dict__
+                namespace["fused"] = module.__dict__["fused"]
+                exec(_compiled(header.source, _header_filename(definition, header)), namespace)  # noqa: S102
+        with _inside(definition.directory):
+            yield module
+    finally:
+        for name, previous in before.items():
+            if previous is None:
+                sys.modules.pop(name, None)
+            else:
+                sys.modules[name] = previous
+
+
+@contextlib.contextmanager
+def _inside(directory: str) -> Iterator[None]:
+    """Relative paths and local modules are those of the notebook."""
+    if not directory or not os.path.isdir(directory):  # noqa: PTH112 - hot path, no Path object needed
+        yield
+        return
+    if os.getcwd() != directory:  # noqa: PTH109 - hot path
+        os.chdir(directory)
+    sys.path.insert(0, directory)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):
+            sys.path.remove(directory)
+
+
+def _header_filename(definition: UdfDefinition, header: HeaderModule) -> str:
+    return f"{definition.filename[:-1]} {header.module_name}.py>"
+
+
+def _remember_lines(filename: str, source: str) -> None:
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+
+
+@contextlib.contextmanager
+def _udf_errors(definition: UdfDefinition) -> Iterator[None]:
+    """What the UDF raises becomes a `UdfRuntimeError` made of text: the exception itself may not even pickle."""
+    try:
+        yield
+    except FusedError as exc:
+        exc.with_udf(definition.name)  # of our own API inside the UDF: it already says what is wrong
+        raise
+    except BaseException as exc:  # sys.exit and KeyboardInterrupt inside a UDF cost this call only
+        raise _described(exc, definition) from None
+
+
+def _described(exc: BaseException, definition: UdfDefinition) -> UdfRuntimeError:
+    frames = [frame for frame in traceback.extract_tb(exc.__traceback__) if frame.filename.startswith("<udf ")]
+    own = [frame for frame in frames if frame.filename == definition.filename]
+    last = (own or frames or [None])[-1]
+    line = last.lineno if last else getattr(exc, "lineno", None)
+    message = f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__
+    if isinstance(exc, NameError):
+        message += _NAME_HINT
+    return UdfRuntimeError(
+        message,
+        udf=definition.name,
+        line=line,
+        source_line=linecache.getline(definition.filename, line).rstrip() if line else None,
+        traceback=_trimmed(exc),
+        child_exception_class=type(exc).__name__,
+    )
+
+
+_NAME_HINT = (
+    ". A UDF sees only its own cell and `fused`: import or load it inside the function, put it beside the function in "
+    "the %%fused_udf cell, or pass it as a parameter"
+)
+
+
+def _trimmed(exc: BaseException) -> str:
+    """The traceback from the UDF's first line on, without the frames of this package."""
+    frame = exc.__traceback__
+    while frame is not None and not frame.tb_frame.f_code.co_filename.startswith("<udf "):
+        frame = frame.tb_next
+    return "".join(traceback.format_exception(type(exc), exc, frame or exc.__traceback__))[-20_000:]
+
+
+def _pickled(value: Any, definition: UdfDefinition) -> list[bytes | memoryview]:
+    """The value for the kernel: a pickle and, beside it, the arrays uncopied (PEP 574)."""
+    buffers: list[pickle.PickleBuffer] = []
+    try:
+        stream = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
+        return [stream, *(buffer.raw() for buffer in buffers)]
+    except Exception as exc:  # __reduce__ is the user's code and may raise anything
+        raise UdfSerializationError(
+            f"the UDF returned {type(value).__module__}.{type(value).__qualname__}, which cannot leave its process "
+            f"({type(exc).__name__}: {exc}); return data, e.g. a DataFrame, an array, a dict or bytes",
+            udf=definition.name,
+        ) from exc

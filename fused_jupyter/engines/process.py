@@ -1,0 +1,238 @@
+"""The processes of the local engine as the host sees them: the template, and one worker with its socket and pipes."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from fused_jupyter.engines.template import DESCRIPTORS, FORK, REPORT
+from fused_jupyter.udfs import UdfDefinition
+from fused_jupyter.wire import Failure, Message, Publish, Reply, Run, decode, encode, pack, read_frame
+
+Stream = Literal["stdout", "stderr"]
+OnText = Callable[[Stream, str], None]
+
+_STREAM_LIMIT = 8 << 20
+
+
+class Template:
+    """The process that forks workers. Started once; restarted when it dies."""
+
+    def __init__(self, preload: Sequence[str]) -> None:
+        self._preload = tuple(preload)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._sock: socket.socket | None = None
+        self._lock = asyncio.Lock()
+        self._ready = asyncio.Event()
+        self._forked: asyncio.Queue[int] = asyncio.Queue()
+        self._exits: dict[int, asyncio.Future[int]] = {}
+        self._pending = b""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the geo stack is loaded."""
+        return self._ready.is_set()
+
+    def start(self) -> None:
+        """Launch the process; it loads in the background."""
+        ours, theirs = socket.socketpair()
+        argv = [sys.executable, "-m", "fused_jupyter.engines.template", str(theirs.fileno()), *self._preload]
+        self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], start_new_session=True)
+        theirs.close()
+        ours.setblocking(False)
+        self._sock, self._pending = ours, b""
+        self._ready.clear()
+        asyncio.get_running_loop().add_reader(ours, self._read_reports)
+
+    async def fork(self) -> Worker:
+        """A new worker; waits for the preload."""
+        async with self._lock:
+            if self._sock is None:
+                self.start()
+            await self._ready.wait()
+            assert self._sock is not None
+            ours, theirs = socket.socketpair()
+            pipes = [os.pipe() for _ in range(DESCRIPTORS - 1)]
+            try:
+                socket.send_fds(self._sock, [FORK], [theirs.fileno(), *(write_end for _, write_end in pipes)])
+            finally:
+                theirs.close()
+                for _, write_end in pipes:
+                    os.close(write_end)
+            pid = await self._forked.get()
+        self._exits[pid] = asyncio.get_running_loop().create_future()
+        ours.setblocking(False)
+        reader, writer = await asyncio.open_unix_connection(sock=ours, limit=_STREAM_LIMIT)
+        return Worker(pid, reader, writer, pipes=[read_end for read_end, _ in pipes])
+
+    async def exit_status(self, pid: int) -> int | None:
+        """How a worker ended, as `os.waitpid` gives it; None where it is not known in time."""
+        future = self._exits.get(pid)
+        if future is None:
+            return None
+        with contextlib.suppress(TimeoutError):
+            return await asyncio.wait_for(asyncio.shield(future), 1.0)
+        return None
+
+    def forget(self, pid: int) -> None:
+        """The worker's end is of no more interest."""
+        self._exits.pop(pid, None)
+
+    def stop(self) -> None:
+        """End the process; it takes its workers along."""
+        if self._sock is not None:
+            asyncio.get_running_loop().remove_reader(self._sock)
+            self._sock.close()
+            self._sock = None
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def _read_reports(self) -> None:
+        assert self._sock is not None
+        try:
+            data = self._sock.recv(65536)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self.stop()  # it died; the next fork starts another one
+            return
+        self._pending += data
+        while len(self._pending) >= REPORT.size:
+            kind, pid, status = REPORT.unpack_from(self._pending)
+            self._pending = self._pending[REPORT.size :]
+            self._note(kind, pid, status)
+
+    def _note(self, kind: bytes, pid: int, status: int) -> None:
+        if kind == b"R":
+            self._ready.set()
+        elif kind == b"F":
+            self._forked.put_nowait(pid)
+        elif (future := self._exits.get(pid)) is not None and not future.done():
+            future.set_result(status)
+
+
+class Worker:
+    """One worker process, idle or with one run."""
+
+    def __init__(
+        self, pid: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, pipes: Sequence[int]
+    ) -> None:
+        self.pid = pid
+        self.known: set[str] = set()
+        """Digests whose code it has."""
+        self.runs = 0
+        self._reader = reader
+        self._writer = writer
+        stdout, stderr, self._crash_report = pipes
+        self._pipes = (_Pipe(stdout, "stdout"), _Pipe(stderr, "stderr"))
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its socket is still open."""
+        return not (self._reader.at_eof() or self._writer.is_closing())
+
+    async def run(self, definition: UdfDefinition, run: Run, body: bytes, *, on_text: OnText) -> tuple[Reply | Failure, bytes]:
+        """Send a run and wait for its answer; what the UDF prints goes to `on_text` as it comes.
+
+        Raises:
+            EOFError: the process ended before it answered.
+        """
+        self.runs += 1
+        for pipe in self._pipes:
+            pipe.open(on_text)
+        try:
+            if definition.digest not in self.known:
+                self._write(Publish(id=0, definition=definition.to_json()))
+                self.known.add(definition.digest)
+            self._write(run, body)
+            header, answer_body = await read_frame(self._reader)
+        except (ConnectionError, EOFError) as exc:
+            raise EOFError("the worker ended") from exc
+        finally:
+            # What was printed before the answer is in the pipe by now; nothing can overtake it.
+            for pipe in self._pipes:
+                pipe.drain()
+                pipe.shut()
+        answer = decode(header)
+        assert isinstance(answer, (Reply, Failure))
+        return answer, answer_body
+
+    def kill(self) -> None:
+        """End the process and all that it started."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self.close()
+
+    def read_crash_report(self) -> str:
+        """What the interpreter wrote when it crashed; empty where it was killed."""
+        os.set_blocking(self._crash_report, False)
+        try:
+            return os.read(self._crash_report, 65536).decode(errors="replace")
+        except BlockingIOError:
+            return ""
+
+    def close(self) -> None:
+        """Hang up; an idle worker ends by itself."""
+        if self._writer.is_closing():
+            return
+        self._writer.close()
+        os.close(self._crash_report)
+        for pipe in self._pipes:
+            pipe.close()
+
+    def _write(self, message: Message, body: bytes = b"") -> None:
+        self._writer.write(pack(encode(message), len(body)))
+        if body:
+            self._writer.write(body)
+
+
+class _Pipe:
+    """The reading end of a worker's stdout or stderr."""
+
+    def __init__(self, descriptor: int, name: Stream) -> None:
+        self._descriptor = descriptor
+        self._name = name
+        self._on_text: OnText | None = None
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._is_open = True
+        os.set_blocking(descriptor, False)
+        asyncio.get_running_loop().add_reader(descriptor, self.drain)
+
+    def open(self, on_text: OnText) -> None:
+        self._on_text = None
+        self.drain()  # left behind by a child process of an earlier UDF
+        self._on_text = on_text
+
+    def shut(self) -> None:
+        self._on_text = None
+
+    def drain(self) -> None:
+        while self._is_open:
+            try:
+                data = os.read(self._descriptor, 65536)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if not data:
+                self.close()
+            elif self._on_text is not None and (text := self._decoder.decode(data)):
+                self._on_text(self._name, text)
+
+    def close(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            asyncio.get_running_loop().remove_reader(self._descriptor)
+            os.close(self._descriptor)

@@ -1,0 +1,213 @@
+"""Every error that users see, as one tree; each class knows its HTTP status.
+
+    FusedError                      500
+    ├── UdfDefinitionError          400   the cell or function is no UDF
+    ├── UnknownUdfError             404   nobody registered that name
+    ├── ArgumentError               422   an argument does not fit its parameter
+    ├── TileError                   400   z/x/y is no tile
+    ├── FormatError                 400   an unknown format, or one that cannot hold the value
+    ├── UdfRuntimeError             422   the UDF raised
+    ├── UdfSerializationError       422   the UDF returned what no format can carry
+    ├── UdfTimeoutError             504   the deadline passed; the worker was stopped
+    ├── WorkerLostError             500   the process of this call died
+    ├── CancelledRunError           499   the caller went away or pressed stop
+    ├── BusyError                   503   no worker became free in time
+    ├── HostLostError               503   the kernel or its runtime host is gone or restarting
+    ├── ProtocolError               502   two versions of fused_jupyter do not understand each other
+    ├── AccessError                 403   this caller may not do that
+    ├── ShareError                  404   unknown, revoked or expired token
+    └── NoServerError               500   no Jupyter server with the extension was found
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+
+class FusedError(Exception):
+    """Base of all errors of this package.
+
+    Args:
+        message: what came, what was wanted, what to do.
+        udf: name of the UDF concerned.
+        parameter: name of the parameter that did not fit.
+        line: line in the UDF's source, counted from 1 as the notebook's editor shows it.
+        source_line: the text of that line.
+        traceback: the UDF's own traceback, for its owner only.
+        child_exception_class: class name of the exception that the UDF raised.
+        retry_after: seconds after which another try makes sense.
+    """
+
+    status: ClassVar[int] = 500
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        udf: str | None = None,
+        parameter: str | None = None,
+        line: int | None = None,
+        source_line: str | None = None,
+        traceback: str | None = None,
+        child_exception_class: str | None = None,
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.udf = udf
+        self.parameter = parameter
+        self.line = line
+        self.source_line = source_line
+        self.traceback = traceback
+        self.child_exception_class = child_exception_class
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        return self.message
+
+    def to_wire(self) -> dict[str, Any]:
+        """This error as a JSON object; fields that say nothing are left out."""
+        fields = {"type": type(self).__name__, "error": self.message}
+        fields |= {name: value for name in _DETAILS if (value := getattr(self, name)) is not None}
+        return fields
+
+    @staticmethod
+    def from_wire(fields: Mapping[str, Any]) -> FusedError:
+        """The error that `to_wire` wrote; an unknown class (a newer peer) becomes a `FusedError`."""
+        kind = _BY_NAME.get(str(fields.get("type")), FusedError)
+        return kind(str(fields.get("error", "")), **{name: fields.get(name) for name in _DETAILS})
+
+    def with_udf(self, name: str) -> Self:
+        """The same error, saying which UDF it is about."""
+        self.udf = self.udf or name
+        return self
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows: the message and the UDF's lines, not the frames of this package."""
+        lines = [f"{type(self).__name__}: {self.message}"]
+        if self.traceback:
+            return [self.traceback.rstrip(), "", *lines]
+        if self.line is not None and self.source_line is not None:
+            return [f"line {self.line}:", f"----> {self.line} {self.source_line.rstrip()}", "", *lines]
+        return lines
+
+
+_DETAILS = ("udf", "parameter", "line", "source_line", "traceback", "child_exception_class", "retry_after")
+
+
+class UdfDefinitionError(FusedError):
+    """The cell or function cannot be a UDF; whatever was registered before stays."""
+
+    status = 400
+
+
+class UnknownUdfError(FusedError):
+    """No running kernel has a UDF of that name."""
+
+    status = 404
+
+
+class ArgumentError(FusedError, ValueError):
+    """An argument is missing, unknown, or does not fit its parameter."""
+
+    status = 422
+
+
+class TileError(FusedError, ValueError):
+    """The tile indices are no tile."""
+
+    status = 400
+
+
+class FormatError(FusedError, ValueError):
+    """The format is unknown, or cannot hold what the UDF returned."""
+
+    status = 400
+
+
+class UdfRuntimeError(FusedError, RuntimeError):
+    """The UDF raised; `child_exception_class` names what, `traceback` shows where."""
+
+    status = 422
+
+
+class UdfSerializationError(FusedError):
+    """The UDF returned a value that no response format can carry."""
+
+    status = 422
+
+
+class UdfTimeoutError(FusedError, RuntimeError):
+    """The deadline passed and the worker was stopped."""
+
+    status = 504
+
+
+class WorkerLostError(FusedError):
+    """The worker process of this call died; other calls are not affected."""
+
+    status = 500
+
+
+class CancelledRunError(FusedError):
+    """The caller went away or asked to stop."""
+
+    status = 499
+
+
+class BusyError(FusedError):
+    """No worker became free in time."""
+
+    status = 503
+
+
+class HostLostError(FusedError):
+    """The kernel or its runtime host is gone or restarting."""
+
+    status = 503
+
+
+class ProtocolError(FusedError):
+    """The peer speaks another protocol version, or no protocol at all."""
+
+    status = 502
+
+
+class AccessError(FusedError):
+    """This caller may not do that."""
+
+    status = 403
+
+
+class ShareError(FusedError):
+    """The token is unknown, revoked, expired or for another UDF; which of these is not told."""
+
+    status = 404
+
+
+class NoServerError(FusedError):
+    """No Jupyter server with the fused_jupyter extension was found for this kernel."""
+
+
+_BY_NAME: dict[str, type[FusedError]] = {
+    kind.__name__: kind
+    for kind in (
+        UdfDefinitionError,
+        UnknownUdfError,
+        ArgumentError,
+        TileError,
+        FormatError,
+        UdfRuntimeError,
+        UdfSerializationError,
+        UdfTimeoutError,
+        WorkerLostError,
+        CancelledRunError,
+        BusyError,
+        HostLostError,
+        ProtocolError,
+        AccessError,
+        ShareError,
+        NoServerError,
+    )
+}

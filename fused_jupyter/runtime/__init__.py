@@ -1,0 +1,18 @@
+"""Builds and connects everything else: the registry and link in the kernel, the gateway and engine in the host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fused_jupyter.runtime._runtime import Runtime, current, shut_down
+
+__all__ = ["Runtime", "current", "shut_down"]
+
+
+def __getattr__(name: str) -> Any:  # the host imports this package too and has no kernel side
+    if name in __all__:
+        from fused_jupyter.runtime import _runtime
+
+        return getattr(_runtime, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

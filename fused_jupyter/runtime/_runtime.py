@@ -1,0 +1,261 @@
+"""The composition root of the kernel's side, and the one place that knows which runtime is the current one."""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import os
+import pickle
+import secrets
+import sys
+import threading
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from fused_jupyter.engines import WORKER_VARIABLE
+from fused_jupyter.errors import ArgumentError, UdfRuntimeError, UdfSerializationError
+from fused_jupyter.settings import Options
+from fused_jupyter.runtime.link import HostLink, OnText
+from fused_jupyter.runtime.registry import Registry
+from fused_jupyter.runtime.server import JupyterServer, find_server, server_pid
+from fused_jupyter.tiles import Tile
+from fused_jupyter.udfs import UdfDefinition
+from fused_jupyter.wire import Client, Grant, Publish, Revoke, Run, Status
+
+TOKEN_PREFIX = "fsh_"  # noqa: S105 - how a shared token begins, not one
+
+
+class Runtime(Protocol):
+    """What the public API asks of a runtime; a kernel has one, and so has the inside of a worker."""
+
+    registry: Registry
+    kernel_id: str
+
+    def register(self, definition: UdfDefinition) -> None:
+        """Make a definition what its name means, here and in the host."""
+        ...
+
+    def run(
+        self, definition: UdfDefinition, arguments: Mapping[str, Any], *, tile: Tile | None, cache_max_age: str | None
+    ) -> Any:
+        """Run a UDF and give the Python object."""
+        ...
+
+
+class KernelRuntime:
+    """Registry, host and server of one kernel."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.kernel_id = _kernel_id()
+        self.registry = Registry()
+        self.directory = _runtime_directory()
+        self.link = HostLink(options, kernel_id=self.kernel_id, server_pid=server_pid(), directory=self.directory)
+        self.link.on_start.append(self._hand_over)
+        self.notebook_has: Callable[[str], bool] = lambda _: False
+        """Whether the notebook has a variable of that name; for better messages."""
+        self._started = False
+        self._handed_over: set[str] = set()
+        self._shares: dict[str, str] = {}
+
+    def start(self) -> None:
+        """Start the host in the background; it loads the geo stack meanwhile."""
+        self._started = True
+        self.link.start()
+
+    def register(self, definition: UdfDefinition) -> None:
+        """Make a definition what its name means: first for the host, then for the maps that will ask it."""
+        if self._started:
+            self._publish(definition, register=True)
+        self.registry.register(definition)
+
+    def run(
+        self, definition: UdfDefinition, arguments: Mapping[str, Any], *, tile: Tile | None, cache_max_age: str | None
+    ) -> Any:
+        """Run a UDF in a worker and give the Python object; what it prints appears as it comes.
+
+        Raises:
+            UdfRuntimeError: the UDF raised.
+            ArgumentError: an argument does not fit, or cannot travel.
+            FusedError: what else may happen on the way.
+        """
+        body = _pickled(arguments)
+        if definition.digest not in self._handed_over:
+            self._publish(definition, register=False)
+        self._started = True
+
+        def make(number: int) -> Run:
+            return Run(
+                id=number,
+                udf=definition.name,
+                digest=definition.digest,
+                tile=None if tile is None else (tile.z, tile.x, tile.y),
+                returns="object",
+                cache_max_age=cache_max_age,
+                stream=True,
+            )
+
+        try:
+            reply, answer = self.link.run(make, body, on_text=_show)
+        except UdfRuntimeError as exc:
+            raise self._with_hint(exc) from None
+        if reply.cached:
+            _show("stdout", reply.stdout)
+            _show("stderr", reply.stderr)
+        return _unpickled(answer, reply.buffers)
+
+    def status(self) -> dict[str, Any]:
+        """What the host says of itself."""
+        import orjson
+
+        _, body = self.link.call(lambda number: Status(id=number))
+        status: dict[str, Any] = orjson.loads(body)
+        return status
+
+    def server(self) -> JupyterServer:
+        """The Jupyter server of this kernel.
+
+        Raises:
+            NoServerError: there is none with our extension.
+        """
+        return find_server(self.directory)
+
+    def grant(self, udf: str) -> str:
+        """A new token that opens one UDF until it is revoked or the kernel ends. Only its SHA-256 is kept."""
+        token = TOKEN_PREFIX + secrets.token_urlsafe(32)
+        share = _share(token)
+        self._shares[share] = udf
+        self._started = True
+        self.link.call(lambda number: Grant(id=number, share=share, udf=udf))
+        return token
+
+    def revoke(self, token: str) -> None:
+        """Close a token."""
+        share = _share(token)
+        self._shares.pop(share, None)
+        self.link.call(lambda number: Revoke(id=number, share=share))
+
+    def close(self) -> None:
+        """End the host and its workers."""
+        self.link.close()
+
+    def _publish(self, definition: UdfDefinition, *, register: bool) -> None:
+        self.link.call(lambda number: Publish(id=number, definition=definition.to_json(), register=register))
+        self._handed_over.add(definition.digest)
+
+    async def _hand_over(self, client: Client) -> None:
+        """Tell a new host all that it has to know."""
+        self._handed_over.clear()
+        for definition in self.registry.all():
+            await client.reply_to(Publish(id=client.next_number(), definition=definition.to_json()))
+            self._handed_over.add(definition.digest)
+        for share, udf in self._shares.items():
+            await client.reply_to(Grant(id=client.next_number(), share=share, udf=udf))
+
+    def _with_hint(self, exc: UdfRuntimeError) -> UdfRuntimeError:
+        """A name that only the notebook has is the most usual mistake; say so."""
+        if exc.child_exception_class == "NameError":
+            name = exc.message.partition("'")[2].partition("'")[0]
+            if name and self.notebook_has(name):
+                exc.message = exc.message.replace(
+                    f"name '{name}' is not defined", f"{name!r} exists in the notebook but not in the UDF", 1
+                )
+        return exc
+
+
+class WorkerRuntime:
+    """The runtime inside a worker: `fused.run` in a UDF runs in the same process, so calls cannot starve the pool."""
+
+    def __init__(self) -> None:
+        self.kernel_id = ""
+        self.registry = Registry()
+
+    def register(self, definition: UdfDefinition) -> None:
+        """Nothing: a UDF defined inside a UDF is for that run only."""
+
+    def run(
+        self, definition: UdfDefinition, arguments: Mapping[str, Any], *, tile: Tile | None, cache_max_age: str | None
+    ) -> Any:
+        """Call the UDF here and now."""
+        from fused_jupyter.engines.execute import call
+
+        return call(definition, arguments, tile=tile).value
+
+
+_lock = threading.Lock()
+_current: KernelRuntime | WorkerRuntime | None = None
+_owner = 0
+
+
+def current() -> KernelRuntime | WorkerRuntime:
+    """The runtime of this process, built on first use. A forked child gets one of its own."""
+    global _current, _owner  # noqa: PLW0603 - the one module-level state (style.md 6)
+    with _lock:
+        if _current is None or _owner != os.getpid():
+            _owner = os.getpid()
+            if WORKER_VARIABLE in os.environ:
+                _current = WorkerRuntime()
+            else:
+                _current = KernelRuntime(Options.from_environment())
+                atexit.register(shut_down)
+        return _current
+
+
+def shut_down() -> None:
+    """End the current runtime and its host; the next use builds another one."""
+    global _current  # noqa: PLW0603 - see above
+    with _lock:
+        runtime, _current = _current, None
+    if isinstance(runtime, KernelRuntime) and _owner == os.getpid():
+        runtime.close()
+
+
+def _kernel_id() -> str:
+    """The id that Jupyter gave this kernel, else one of our own."""
+    ipykernel = sys.modules.get("ipykernel.kernelapp")
+    if ipykernel is not None and ipykernel.IPKernelApp.initialized():
+        stem = Path(ipykernel.IPKernelApp.instance().abs_connection_file).stem.removeprefix("kernel-")
+        try:
+            return str(uuid.UUID(stem))
+        except ValueError:  # VS Code and nbclient name the file as they like
+            pass
+    return str(uuid.uuid4())
+
+
+def _runtime_directory() -> Path:
+    from jupyter_core.paths import jupyter_runtime_dir
+
+    return Path(jupyter_runtime_dir())
+
+
+def _share(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _show(stream: str, text: str) -> None:
+    if text:
+        (sys.stdout if stream == "stdout" else sys.stderr).write(text)
+
+
+def _pickled(arguments: Mapping[str, Any]) -> bytes:
+    try:
+        return pickle.dumps(dict(arguments), protocol=5)
+    except Exception as exc:  # __reduce__ of whatever was passed
+        names = ", ".join(f"{name}={type(value).__name__}" for name, value in arguments.items())
+        raise ArgumentError(f"an argument cannot travel to a worker ({names}): {exc}; pass data, not objects") from exc
+
+
+def _unpickled(body: bytes, lengths: tuple[int, ...]) -> Any:
+    """The object; its arrays lie in one writable buffer, as the caller may change them."""
+    whole = memoryview(bytearray(body))
+    pieces, start = [], 0
+    for length in lengths:
+        pieces.append(whole[start : start + length])
+        start += length
+    try:
+        return pickle.loads(pieces[0], buffers=pieces[1:])  # noqa: S301 - from our own worker, through our own host
+    except Exception as exc:  # a class that only the worker knows, or of another version
+        message = f"the result cannot be rebuilt in the kernel: {exc}; return data, not an object of a class made in the UDF"
+        raise UdfSerializationError(message) from exc

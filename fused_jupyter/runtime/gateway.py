@@ -1,0 +1,250 @@
+"""A request's way through the host: name → definition; result in the cache → answer; the same run in flight → join it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, replace
+from typing import Any, Protocol
+
+import orjson
+
+from fused_jupyter.caching import Entry
+from fused_jupyter.errors import FusedError, ShareError, UdfSerializationError, UnknownUdfError
+from fused_jupyter.settings import Options
+from fused_jupyter.runtime.registry import unknown_udf
+from fused_jupyter.tiles import Tile
+from fused_jupyter.udfs import UdfDefinition, parse_max_age
+from fused_jupyter.wire import Failure, Reply, Run, UdfSummary
+
+ENCODER_VERSION = 1
+"""Raised when the same value gives other bytes: old results are not found any more."""
+
+OnText = Callable[[Any, str], None]
+
+
+class Engine(Protocol):
+    """Runs one UDF."""
+
+    def run(
+        self, definition: UdfDefinition, run: Run, body: bytes = b"", *, on_text: OnText | None = None
+    ) -> Awaitable[tuple[Reply | Failure, bytes]]:
+        """The answer and its body."""
+        ...
+
+
+class Results(Protocol):
+    """Keeps results."""
+
+    def in_memory(self, key: str, *, max_age: float) -> Entry | None:
+        """A young enough result, at once."""
+        ...
+
+    def on_disk(self, key: str, *, max_age: float) -> Entry | None:
+        """The same from a slower place."""
+        ...
+
+    def remember(self, key: str, entry: Entry) -> None:
+        """Keep in memory."""
+        ...
+
+    def write(self, key: str, entry: Entry) -> None:
+        """Keep for longer."""
+        ...
+
+
+class Gateway:
+    """The mirror of the kernel's registry, and the way of each request."""
+
+    def __init__(self, engine: Engine, results: Results, options: Options, *, kernel_id: str) -> None:
+        self._engine = engine
+        self._results = results
+        self._options = options
+        self._kernel_id = kernel_id
+        self._by_digest: dict[str, UdfDefinition] = {}
+        self._by_name: dict[str, UdfDefinition] = {}
+        self._registered_at: dict[str, float] = {}
+        self._shares: dict[str, str] = {}
+        self._flights: dict[str, _Flight] = {}
+        self._writes: set[asyncio.Task[None]] = set()
+        self.counts = {"requests": 0, "cached": 0, "joined": 0, "not_modified": 0}
+
+    # -- what the kernel says
+
+    def publish(self, definition: UdfDefinition, *, register: bool) -> None:
+        """Take over code; `register` makes it what its name means."""
+        self._by_digest[definition.digest] = definition
+        if register:
+            self._by_name[definition.name] = definition
+            self._registered_at[definition.name] = time.time()
+
+    def grant(self, share: str, udf: str) -> None:
+        """Open a UDF for whoever has the token of this SHA-256."""
+        self._shares[share] = udf
+
+    def revoke(self, share: str) -> None:
+        """Close it again."""
+        self._shares.pop(share, None)
+
+    # -- what servers ask
+
+    @property
+    def shares(self) -> tuple[str, ...]:
+        """SHA-256 of every token that opens something."""
+        return tuple(self._shares)
+
+    def summaries(self) -> tuple[dict[str, Any], ...]:
+        """Every registered UDF, without its code."""
+        return tuple(self.summary(definition) for definition in self._by_name.values())
+
+    def summary(self, definition: UdfDefinition) -> dict[str, Any]:
+        """One UDF, without its code."""
+        spatial = definition.spatial_parameter
+        return asdict(
+            UdfSummary(
+                name=definition.name,
+                digest=definition.digest,
+                registered_at=self._registered_at.get(definition.name, 0.0),
+                description=definition.description,
+                schema=definition.schema(),
+                spatial=spatial.name if spatial else None,
+            )
+        )
+
+    async def run(self, run: Run, body: bytes = b"", *, on_text: OnText | None = None) -> tuple[Reply | Failure, bytes]:
+        """Answer a request.
+
+        Raises:
+            UnknownUdfError: no such name or version.
+            ShareError: the token opens nothing.
+            FusedError: what the engine raises.
+        """
+        self.counts["requests"] += 1
+        definition = self._definition(run)
+        if run.tile is not None:
+            Tile(*run.tile)  # outside the grid: said here, before it costs a worker
+        run = replace(run, udf=definition.name, digest=definition.digest)
+        max_age = self._max_age(definition, run)
+        key = _key(definition, run, body)
+        etag = f'"{key[:32]}"' if run.returns == "encoded" else ""
+        if max_age > 0 and (entry := await self._cached(key, max_age)) is not None:
+            self.counts["cached"] += 1
+            reply, cached_body = self._from_cache(run, entry, etag=etag, max_age=max_age)
+            return self._signed(reply, definition), cached_body
+        answer, answer_body = await self._computed(key, definition, run, body, on_text=on_text)
+        if isinstance(answer, Failure):
+            return replace(answer, id=run.id), answer_body
+        if max_age > 0 and answer.status in {200, 204}:
+            self._keep(key, answer, answer_body)
+        etag = etag if max_age > 0 else ""
+        return self._signed(replace(answer, id=run.id, etag=etag, max_age=max_age), definition), answer_body
+
+    async def close(self) -> None:
+        """Finish what is being written."""
+        if self._writes:
+            await asyncio.wait(self._writes, timeout=1.0)
+
+    def _definition(self, run: Run) -> UdfDefinition:
+        name = run.udf
+        if run.share is not None:
+            name = self._shares.get(run.share, "")
+            if not name:
+                raise ShareError("this token opens nothing here")
+        wanted = self._by_digest.get(run.digest or "")
+        if wanted is not None and wanted.name == name:  # a token opens one name, whatever version it asks for
+            return wanted
+        if (definition := self._by_name.get(name)) is not None:
+            return definition
+        raise UnknownUdfError(unknown_udf(name, list(self._by_name)), udf=name)
+
+    def _max_age(self, definition: UdfDefinition, run: Run) -> int:
+        """Seconds: what the caller says, else the UDF, else the settings; a Python call only if somebody says so."""
+        if run.cache_max_age is not None:
+            return parse_max_age(run.cache_max_age)
+        if definition.cache_max_age is not None:
+            return definition.cache_max_age
+        return parse_max_age(self._options.cache_max_age) if run.returns == "encoded" else 0
+
+    async def _cached(self, key: str, max_age: float) -> Entry | None:
+        entry = self._results.in_memory(key, max_age=max_age)
+        if entry is None:
+            entry = await asyncio.to_thread(self._results.on_disk, key, max_age=max_age)
+        return entry
+
+    def _from_cache(self, run: Run, entry: Entry, *, etag: str, max_age: int) -> tuple[Reply, bytes]:
+        remaining = max(0, int(max_age - entry.age))
+        if etag and run.if_none_match and etag in run.if_none_match:
+            self.counts["not_modified"] += 1
+            reply = Reply(id=run.id, status=304, etag=etag, max_age=remaining, cached=True)
+            return reply, b""
+        meta = orjson.loads(entry.meta)
+        meta["buffers"] = tuple(meta.get("buffers", ()))
+        reply = Reply(id=run.id, etag=etag, max_age=remaining, cached=True, **meta)
+        return reply, entry.body
+
+    def _signed(self, reply: Reply, definition: UdfDefinition) -> Reply:
+        return replace(reply, kernel=self._kernel_id, digest=definition.digest)
+
+    def _keep(self, key: str, reply: Reply, body: bytes) -> None:
+        fields = ("status", "media_type", "buffers", "stdout", "stderr", "seconds")
+        entry = Entry(created=time.time(), meta=orjson.dumps({name: getattr(reply, name) for name in fields}), body=body)
+        self._results.remember(key, entry)
+        task = asyncio.create_task(asyncio.to_thread(self._results.write, key, entry))
+        self._writes.add(task)
+        task.add_done_callback(self._writes.discard)
+
+    async def _computed(
+        self, key: str, definition: UdfDefinition, run: Run, body: bytes, *, on_text: OnText | None
+    ) -> tuple[Reply | Failure, bytes]:
+        """One run for all who ask for the same at the same time; it stops when the last of them went away."""
+        if on_text is not None or run.returns == "object":
+            return await self._run(definition, run, body, on_text)
+        flight = self._flights.get(key)
+        if flight is None:
+            flight = self._flights[key] = _Flight(asyncio.create_task(self._run(definition, run, body, None)))
+            flight.task.add_done_callback(lambda _: self._flights.pop(key, None))
+        else:
+            self.counts["joined"] += 1
+        return await flight.join()
+
+    async def _run(
+        self, definition: UdfDefinition, run: Run, body: bytes, on_text: OnText | None
+    ) -> tuple[Reply | Failure, bytes]:
+        answer, answer_body = await self._engine.run(definition, run, body, on_text=on_text)
+        if run.returns == "encoded" and len(answer_body) > self._options.response_limit:
+            raise UdfSerializationError(
+                f"the response has {len(answer_body)} bytes, {self._options.response_limit} are allowed "
+                "(options.response_limit); return less, or a denser format",
+                udf=definition.name,
+            )
+        return answer, answer_body
+
+
+class _Flight:
+    """One run with all who wait for it."""
+
+    def __init__(self, task: asyncio.Task[tuple[Reply | Failure, bytes]]) -> None:
+        self.task = task
+        self._waiters = 0
+
+    async def join(self) -> tuple[Reply | Failure, bytes]:
+        self._waiters += 1
+        try:
+            return await asyncio.shield(self.task)
+        finally:
+            self._waiters -= 1
+            if self._waiters == 0 and not self.task.done():
+                self.task.cancel()
+                with contextlib.suppress(asyncio.CancelledError, FusedError):
+                    await self.task
+
+
+def _key(definition: UdfDefinition, run: Run, body: bytes) -> str:
+    """What the answer depends on: code, arguments, tile, format, encoder."""
+    arguments: Mapping[str, Any] | str = hashlib.sha256(body).hexdigest() if run.parameters is None else run.parameters
+    wanted = [run.extension, run.format, run.dtype_out_raster, run.dtype_out_vector, run.returns]
+    parts = [ENCODER_VERSION, definition.digest, definition.directory, arguments, run.tile, wanted]
+    return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()

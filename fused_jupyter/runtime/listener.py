@@ -1,0 +1,219 @@
+"""The host's ear: accepts the kernel and servers, proves who they are, and hands their messages to the gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import struct
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from fused_jupyter.errors import AccessError, FusedError, ProtocolError
+from fused_jupyter.runtime.gateway import Gateway
+from fused_jupyter.udfs import UdfDefinition
+from fused_jupyter.wire import (
+    Cancel,
+    Describe,
+    Described,
+    Failure,
+    Grant,
+    Message,
+    Output,
+    Publish,
+    Published,
+    Reply,
+    Revoke,
+    Run,
+    Status,
+    decode,
+    encode,
+    pack,
+    read_frame,
+)
+from fused_jupyter.wire.handshake import Role, greet
+
+_GREETING_SECONDS = 5.0
+_LIMIT = 1 << 20
+
+
+class Listener:
+    """A Unix socket in a private directory, and everybody connected to it."""
+
+    def __init__(self, gateway: Gateway, *, secret: str, status: Callable[[], dict[str, Any]]) -> None:
+        self._gateway = gateway
+        self._secret = secret
+        self._status = status
+        self._peers: set[_Peer] = set()
+        self._server: asyncio.Server | None = None
+        self._directory: tempfile.TemporaryDirectory[str] | None = None
+        self.kernel_left = asyncio.Event()
+        """Set when the kernel's connection closed."""
+
+    async def open(self) -> str:
+        """Listen; gives the address."""
+        # Not in the runtime directory: a socket's path is limited to 104 bytes, and homes may be on a network.
+        self._directory = tempfile.TemporaryDirectory(prefix="fused-", ignore_cleanup_errors=True)
+        path = str(Path(self._directory.name) / "host.sock")
+        self._server = await asyncio.start_unix_server(self._accept, path, limit=_LIMIT, backlog=128)
+        Path(path).chmod(0o600)
+        return path
+
+    async def close(self) -> None:
+        """Hang up on everybody."""
+        if self._server is not None:
+            self._server.close()
+        for peer in tuple(self._peers):
+            peer.close()
+        if self._directory is not None:
+            self._directory.cleanup()
+
+    def tell_servers(self, definition: UdfDefinition | None) -> None:
+        """Tell every server what changed: one UDF, or only the tokens."""
+        udfs = () if definition is None else (self._gateway.summary(definition),)
+        for peer in self._peers:
+            if peer.role == "server":
+                peer.send(Published(udfs=udfs, shares=self._gateway.shares))
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            _check_user(writer)
+            async with asyncio.timeout(_GREETING_SECONDS):
+                role = await greet(reader, writer, secret=self._secret)
+        except (AccessError, ProtocolError, EOFError, TimeoutError) as exc:
+            print(f"a caller was refused: {exc}", file=sys.stderr, flush=True)  # noqa: T201 - stderr is the host's log
+            with contextlib.suppress(OSError):
+                await writer.drain()
+            writer.close()
+            return
+        peer = _Peer(role, reader, writer, listener=self, gateway=self._gateway)
+        self._peers.add(peer)
+        if role == "server":
+            peer.send(Published(udfs=self._gateway.summaries(), shares=self._gateway.shares))
+        try:
+            await peer.serve()
+        finally:
+            self._peers.discard(peer)
+            peer.close()
+            if role == "kernel":
+                self.kernel_left.set()
+
+    def status(self) -> dict[str, Any]:
+        """What the host says of itself."""
+        return self._status()
+
+
+class _Peer:
+    """One connection and the calls on it."""
+
+    def __init__(
+        self, role: Role, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, listener: Listener, gateway: Gateway
+    ) -> None:
+        self.role = role
+        self._reader = reader
+        self._writer = writer
+        self._listener = listener
+        self._gateway = gateway
+        self._calls: dict[int, asyncio.Task[None]] = {}
+
+    async def serve(self) -> None:
+        """Take messages until the peer hangs up; its calls are cancelled then."""
+        try:
+            while True:
+                header, body = await read_frame(self._reader)
+                self._take(decode(header), body)
+        except (EOFError, ProtocolError):
+            return  # gone, or no peer of ours
+        finally:
+            for task in tuple(self._calls.values()):
+                task.cancel()
+
+    def send(self, message: Message, body: bytes = b"") -> None:
+        """Queue a message for the peer."""
+        if self._writer.is_closing():
+            return
+        self._writer.write(pack(encode(message), len(body)))
+        if body:
+            self._writer.write(body)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._writer.close()
+
+    def _take(self, message: Message, body: bytes) -> None:
+        if isinstance(message, Cancel):
+            if (running := self._calls.get(message.id)) is not None:
+                running.cancel()
+            return
+        # In the order in which they come: a run that follows a Publish sees it.
+        task = asyncio.create_task(self._answer(message, body))
+        self._calls[message.id] = task
+        task.add_done_callback(lambda _: self._calls.pop(message.id, None))
+
+    async def _answer(self, message: Message, body: bytes) -> None:
+        try:
+            answer, answer_body = await self._dispatch(message, body)
+        except FusedError as exc:
+            answer, answer_body = Failure(id=message.id, error=exc.to_wire()), b""
+        except Exception as exc:  # a fault of ours in one call; the host goes on for the others
+            error = ProtocolError(f"fused_jupyter failed in its host: {type(exc).__name__}: {exc}")
+            answer, answer_body = Failure(id=message.id, error=error.to_wire()), b""
+        self.send(answer, answer_body)
+        await self._drain()
+
+    async def _drain(self) -> None:
+        with contextlib.suppress(OSError):
+            await self._writer.drain()
+
+    async def _dispatch(self, message: Message, body: bytes) -> tuple[Message, bytes]:
+        match message:
+            case Run():
+                return await self._run(message, body)
+            case Describe():
+                return Described(id=message.id, udfs=self._gateway.summaries(), shares=self._gateway.shares), b""
+            case Status():
+                return Reply(id=message.id, media_type="application/json"), orjson.dumps(self._listener.status())
+        if self.role != "kernel":
+            raise AccessError(f"only the kernel may send {type(message).__name__}")
+        match message:
+            case Publish():
+                definition = UdfDefinition.from_json(message.definition)
+                self._gateway.publish(definition, register=message.register)
+                if message.register:
+                    self._listener.tell_servers(definition)
+            case Grant():
+                self._gateway.grant(message.share, message.udf)
+                self._listener.tell_servers(None)
+            case Revoke():
+                self._gateway.revoke(message.share)
+                self._listener.tell_servers(None)
+            case _:
+                raise ProtocolError(f"a host does not take {type(message).__name__}")
+        return Reply(id=message.id), b""
+
+    async def _run(self, run: Run, body: bytes) -> tuple[Message, bytes]:
+        if self.role != "kernel" and (run.returns != "encoded" or run.parameters is None):
+            raise AccessError("pickles are for the kernel only")
+        on_text = None
+        if run.stream:
+
+            def on_text(stream: Any, text: str) -> None:
+                self.send(Output(id=run.id, stream=stream, text=text))
+
+        return await self._gateway.run(run, body, on_text=on_text)
+
+
+def _check_user(writer: asyncio.StreamWriter) -> None:
+    """On Linux the system itself says who called."""
+    if not sys.platform.startswith("linux"):
+        return
+    sock = writer.get_extra_info("socket")
+    _, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+    if uid != os.getuid():
+        raise AccessError(f"user {uid} is not the owner of this host")

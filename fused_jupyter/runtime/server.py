@@ -1,0 +1,73 @@
+"""The Jupyter server that started this kernel, as far as the kernel can know it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from fused_jupyter.errors import NoServerError
+
+BASE_URL_VARIABLE = "FUSED_JUPYTER_BASE_URL"
+"""Set by our server extension in its own environment; kernels inherit it. Twin: server_ext/app.py."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JupyterServer:
+    """Where the routes of the extension are."""
+
+    base_url: str
+    """Path, with a slash at both ends."""
+    origin: str
+    """``http://127.0.0.1:8888``; empty behind JupyterHub, where only the browser knows it."""
+    token: str
+    pid: int
+
+    def url(self, path: str) -> str:
+        """The address of a path below the base URL: absolute where the origin is known, else from the root."""
+        return f"{self.origin}{self.base_url}{path}"
+
+
+def find_server(runtime_directory: Path, environment: Mapping[str, str] | None = None) -> JupyterServer:
+    """The server that started this kernel.
+
+    Raises:
+        NoServerError: none did, or it runs without our extension; says which.
+    """
+    environment = os.environ if environment is None else environment
+    base_url = environment.get(BASE_URL_VARIABLE)
+    if (prefix := environment.get("JUPYTERHUB_SERVICE_PREFIX")) and base_url:
+        return JupyterServer(base_url=_slashes(prefix), origin="", token="", pid=server_pid(environment))
+    path = runtime_directory / f"jpserver-{server_pid(environment)}.json"
+    try:
+        info = orjson.loads(path.read_bytes())
+    except (OSError, ValueError) as exc:
+        raise NoServerError(
+            "this kernel was not started by a Jupyter server (nbclient, VS Code or plain Python), so its UDFs have no URL; "
+            "calling them and fused.run work. For URLs and maps open the notebook in JupyterLab or Notebook 7"
+        ) from exc
+    if base_url is None:
+        raise NoServerError(
+            f"the Jupyter server at {info.get('url')} runs without the fused_jupyter extension; in its environment: "
+            "pip install fused-jupyter && jupyter server extension enable fused_jupyter, then restart it"
+        )
+    scheme = "https" if info.get("secure") else "http"
+    origin = f"{scheme}://{_host(str(info.get('hostname', '')))}:{info['port']}"
+    return JupyterServer(base_url=_slashes(info["base_url"]), origin=origin, token=info.get("token", ""), pid=info["pid"])
+
+
+def server_pid(environment: Mapping[str, str] | None = None) -> int:
+    """Process of whoever started this kernel, as Jupyter tells; 0 where it does not."""
+    text = (os.environ if environment is None else environment).get("JPY_PARENT_PID", "")
+    return int(text) if text.isdigit() else 0
+
+
+def _slashes(path: str) -> str:
+    return f"/{path.strip('/')}/" if path.strip("/") else "/"
+
+
+def _host(name: str) -> str:
+    return "127.0.0.1" if name in {"", "0.0.0.0", "::"} else name  # noqa: S104 - compared, not bound

@@ -1,0 +1,246 @@
+"""Which host answers: finds announcements, keeps one connection to each host, and mirrors what each has."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import difflib
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fused_jupyter.errors import AccessError, HostLostError, ProtocolError, ShareError, UnknownUdfError
+from fused_jupyter.wire import Announcement, Client, Describe, Described, Message, Published, Reply, Run, connect
+from fused_jupyter.wire.announcement import announcements
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+_ACTIVITY_SECONDS = 10.0
+_REMEMBERED = 200
+
+
+@dataclass(slots=True, eq=False)
+class Host:
+    """A host that this server is connected to."""
+
+    announcement: Announcement
+    client: Client
+    udfs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """`UdfSummary` by name."""
+    shares: frozenset[str] = frozenset()
+    served_at: float = 0.0
+
+    @property
+    def kernel_id(self) -> str:
+        """The kernel whose UDFs it runs."""
+        return self.announcement.kernel_id
+
+    def learn(self, message: Published | Described) -> None:
+        """Take over what the host says it has."""
+        for udf in message.udfs:
+            self.udfs[udf["name"]] = dict(udf)
+        self.shares = frozenset(message.shares)
+
+
+class Hosts:
+    """All hosts of this server's kernels."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        is_ours: Callable[[str, int], bool],
+        on_served: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._directory = directory
+        self._is_ours = is_ours
+        self._on_served = on_served
+        self._hosts: dict[str, Host] = {}
+        self._departed: OrderedDict[str, frozenset[str]] = OrderedDict()
+        self._refused: dict[Path, ProtocolError | AccessError] = {}
+        self._scanned_mtime = -1.0
+        self._scanned_at = 0.0
+        self._scanning = asyncio.Lock()
+        self._watchers: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._hosts)
+
+    async def find(self, udf: str, kernel: str | None) -> Host:
+        """The host that answers for a UDF: the pinned kernel's, else the one with the newest registration.
+
+        Raises:
+            UnknownUdfError: no kernel has it.
+            HostLostError: the kernel that had it is gone or restarting.
+            ProtocolError: the kernel has another version of this package.
+        """
+        await self._scan_if_changed()
+        if kernel is not None:
+            return await self._pinned(kernel, udf)
+        if not _NAME.fullmatch(udf):
+            raise UnknownUdfError(f"{udf!r} cannot name a UDF: letters, digits and _, not starting with a digit")
+        host = self._newest(udf)
+        if host is None:
+            await self._ask_all()  # it may have been registered this very moment
+            host = self._newest(udf)
+        if host is not None:
+            return host
+        if any(udf in names for names in self._departed.values()):
+            raise HostLostError(f"the kernel that had {udf!r} is gone or restarting; run its cell again", udf=udf, retry_after=1)
+        raise self._unknown(udf)
+
+    async def find_share(self, share: str) -> Host:
+        """The host that a token is for.
+
+        Raises:
+            ShareError: none; expired, revoked and wrong are not told apart.
+        """
+        await self._scan_if_changed()
+        for _ in range(2):
+            for host in self._alive():
+                if share in host.shares:
+                    return host
+            await self._ask_all()
+        raise ShareError("this token opens nothing here")
+
+    async def all(self) -> list[Host]:
+        """Every host, the one with the newest registration first."""
+        await self._scan_if_changed()
+        await self._ask_all()
+        return sorted(self._alive(), key=lambda host: -max((u["registered_at"] for u in host.udfs.values()), default=0.0))
+
+    async def has(self, kernel: str) -> bool:
+        """Whether a kernel's host can be asked now."""
+        await self._scan_if_changed(force=kernel not in self._hosts)
+        return kernel in self._hosts and self._hosts[kernel].client.is_open
+
+    async def run(self, host: Host, run: Run) -> tuple[Reply, bytes]:
+        """Have a host answer a request.
+
+        Raises:
+            FusedError: the one that it answered with.
+        """
+        now = time.monotonic()
+        if now - host.served_at > _ACTIVITY_SECONDS:
+            host.served_at = now
+            self._on_served(host.kernel_id)
+        return await host.client.reply_to(run)
+
+    async def close(self) -> None:
+        """Hang up on all."""
+        for host in tuple(self._hosts.values()):
+            await host.client.close()
+        self._hosts.clear()
+
+    # -- looking up
+
+    async def _pinned(self, kernel: str, udf: str) -> Host:
+        host = self._hosts.get(kernel)
+        if host is None or not host.client.is_open:
+            await self._scan_if_changed(force=True)
+            host = self._hosts.get(kernel)
+        if host is None or not host.client.is_open:
+            if kernel in self._departed or self._is_ours(kernel, -1):
+                raise HostLostError("the kernel of this URL is gone or restarting; run its cells again", udf=udf, retry_after=1)
+            raise UnknownUdfError(f"no running kernel {kernel!r} has UDFs here", udf=udf)
+        if udf and udf not in host.udfs:
+            await self._ask(host)
+            if udf not in host.udfs:
+                raise self._unknown(udf, host)
+        return host
+
+    def _newest(self, udf: str) -> Host | None:
+        having = [host for host in self._alive() if udf in host.udfs]
+        return max(having, key=lambda host: float(host.udfs[udf]["registered_at"]), default=None)
+
+    def _alive(self) -> Iterator[Host]:
+        return (host for host in self._hosts.values() if host.client.is_open)
+
+    def _unknown(self, udf: str, host: Host | None = None) -> UnknownUdfError | ProtocolError | AccessError:
+        known = {name for one in ([host] if host else self._alive()) for name in one.udfs}
+        if not known and self._refused:
+            return next(iter(self._refused.values()))
+        near = difflib.get_close_matches(udf, known, n=2)
+        there = f"there are {', '.join(sorted(known)[:10])}" if known else "no running kernel has one; run a %%fused_udf cell"
+        hint = f"did you mean {' or '.join(near)}?" if near else there
+        return UnknownUdfError(f"no UDF is called {udf!r}; {hint}", udf=udf)
+
+    async def _ask_all(self) -> None:
+        await asyncio.gather(*(self._ask(host) for host in tuple(self._alive())))
+
+    async def _ask(self, host: Host) -> None:
+        """What a host has now; its earlier news have been read by the time it answers."""
+        with contextlib.suppress(HostLostError):
+            answer, _ = await host.client.call(Describe(id=host.client.next_number()))
+            if isinstance(answer, Described):
+                host.learn(answer)
+
+    # -- finding
+
+    async def _scan_if_changed(self, *, force: bool = False) -> None:
+        """Look into the runtime directory when it changed; a file's time is too coarse for changes just after a look."""
+        try:
+            mtime = self._directory.stat().st_mtime
+        except FileNotFoundError:
+            return
+        if not force and mtime == self._scanned_mtime and mtime < self._scanned_at - 0.05:
+            return
+        async with self._scanning:
+            self._scanned_at, self._scanned_mtime = time.time(), mtime
+            await self._scan()
+
+    async def _scan(self) -> None:
+        self._refused.clear()
+        for path, announcement in announcements(self._directory):
+            known = self._hosts.get(announcement.kernel_id)
+            if known is not None and known.client.is_open and known.announcement == announcement:
+                continue
+            if not self._is_ours(announcement.kernel_id, announcement.server_pid):
+                continue
+            if not announcement.is_alive:
+                self._note_departed(announcement.kernel_id, known)
+                with contextlib.suppress(OSError):
+                    path.unlink()  # left behind by a host that was killed
+                continue
+            await self._connect(path, announcement)
+
+    async def _connect(self, path: Path, announcement: Announcement) -> None:
+        host: Host | None = None
+        early: list[Message] = []
+
+        def on_event(message: Message) -> None:
+            if isinstance(message, Published):
+                early.append(message) if host is None else host.learn(message)
+
+        try:
+            client = await connect(announcement, role="server", on_event=on_event)
+        except HostLostError:
+            return  # it is just ending; the next look finds its file gone
+        except (ProtocolError, AccessError) as exc:
+            self._refused[path] = exc
+            return
+        host = Host(announcement, client)
+        for message in early:
+            assert isinstance(message, Published)
+            host.learn(message)
+        self._hosts[announcement.kernel_id] = host
+        self._departed.pop(announcement.kernel_id, None)
+        await self._ask(host)
+        watcher = asyncio.create_task(self._watch(host))
+        self._watchers.add(watcher)
+        watcher.add_done_callback(self._watchers.discard)
+
+    async def _watch(self, host: Host) -> None:
+        """Notice at once when a host hangs up."""
+        await host.client.wait_closed()
+        if self._hosts.get(host.kernel_id) is host:
+            del self._hosts[host.kernel_id]
+            self._note_departed(host.kernel_id, host)
+
+    def _note_departed(self, kernel_id: str, host: Host | None) -> None:
+        self._departed[kernel_id] = frozenset(host.udfs) if host else frozenset()
+        while len(self._departed) > _REMEMBERED:
+            self._departed.popitem(last=False)

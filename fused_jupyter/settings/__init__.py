@@ -1,0 +1,5 @@
+"""Settings: one frozen value, each field with its unit; the environment variable `FUSED_<NAME>` overrides the default."""
+
+from fused_jupyter.settings._options import Options
+
+__all__ = ["Options"]

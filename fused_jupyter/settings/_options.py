@@ -1,0 +1,113 @@
+"""The settings and how they are read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Self
+
+from fused_jupyter.errors import ArgumentError
+
+_PRELOAD = (
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "pyarrow.parquet",
+    "pyarrow.csv",
+    "shapely",
+    "geopandas",
+    "pyogrio",
+    "mercantile",
+    "xarray",
+    "rioxarray",
+    "rasterio",
+    "rasterio.warp",
+    "PIL.Image",
+    "isal.isal_zlib",
+    "fused_jupyter.formats",
+    "fused_jupyter.engines.worker",
+    "fused_jupyter.api",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """All settings of the kernel's side.
+
+    Raises:
+        ArgumentError: a value of the wrong kind or out of range.
+
+    >>> Options(workers=4).workers
+    4
+    """
+
+    workers: int = field(default_factory=lambda: max(2, os.cpu_count() or 2))
+    """How many UDFs run at once."""
+    spare_workers: int = 1
+    """Forked ahead of need; they take over when a worker is killed."""
+    tile_timeout: float = 30.0
+    """Seconds one tile may run."""
+    file_timeout: float = 120.0
+    """Seconds one file or `fused.run` may run."""
+    queue_timeout: float = 30.0
+    """Seconds a call may wait for a worker before it is answered with 503."""
+    queue_length: int = 1000
+    """Calls that may wait."""
+    output_limit: int = 1_000_000
+    """Bytes of stdout and of stderr kept for each call."""
+    response_limit: int = 256_000_000
+    """Bytes of one HTTP response."""
+    cache_directory: str = field(default_factory=lambda: str(_cache_home() / "fused_jupyter"))
+    """Where results are kept."""
+    cache_size: int = 2_000_000_000
+    """Bytes on disk."""
+    cache_memory: int = 100_000_000
+    """Bytes in memory, of each host."""
+    cache_max_age: str = "90d"
+    """How long a result answers for itself, where the UDF and the caller say nothing."""
+    preload: tuple[str, ...] = _PRELOAD
+    """Modules that every worker has from its start."""
+
+    def __post_init__(self) -> None:
+        for setting in fields(self):
+            value = getattr(self, setting.name)
+            if isinstance(value, (int, float)) and value < 0:
+                raise ArgumentError(f"options.{setting.name}: got {value}, need 0 or more")
+        if self.workers < 1:
+            raise ArgumentError(f"options.workers: got {self.workers}, need at least 1")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """The defaults, overridden by `FUSED_WORKERS=4` and the like."""
+        environment = os.environ if environment is None else environment
+        defaults = cls()
+        changes = {
+            setting.name: _convert(setting.name, text, like=getattr(defaults, setting.name))
+            for setting in fields(cls)
+            if (text := environment.get(f"FUSED_{setting.name.upper()}")) is not None
+        }
+        return replace(defaults, **changes)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """The settings that `to_json` wrote."""
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+
+    def to_json(self) -> dict[str, Any]:
+        """All settings, for the host process."""
+        return asdict(self)
+
+
+def _convert(name: str, text: str, *, like: Any) -> Any:  # the kind of the default decides
+    try:
+        if isinstance(like, tuple):
+            return tuple(part.strip() for part in text.split(",") if part.strip())
+        return type(like)(text)
+    except ValueError as exc:
+        raise ArgumentError(f"FUSED_{name.upper()}: got {text!r}, need {type(like).__name__}, e.g. {like}") from exc
+
+
+def _cache_home() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

@@ -1,0 +1,91 @@
+"""One tile of the web map grid, and its rectangle in degrees and in metres."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import atan, degrees, log, pi, radians, sinh, tan
+
+from fused_jupyter.errors import TileError
+from fused_jupyter.types import Bounds
+
+MERCATOR_HALF_WIDTH = pi * 6378137.0
+"""Half the width of the EPSG:3857 square, metres."""
+
+MAX_ZOOM = 30
+"""Beyond it a tile is smaller than a millimetre and 2^z leaves the range that clients use."""
+
+_MAX_LATITUDE = degrees(atan(sinh(pi)))
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One tile: zoom `z`, column `x` from the west, row `y` from the north.
+
+    Raises:
+        TileError: the indices are outside the grid.
+
+    >>> Tile(0, 0, 0).bounds
+    Bounds(west=-180.0, south=-85.0511287798066, east=180.0, north=85.0511287798066)
+    """
+
+    z: int
+    x: int
+    y: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.z <= MAX_ZOOM:
+            raise TileError(f"tile {self.z}/{self.x}/{self.y}: z must be between 0 and {MAX_ZOOM}")
+        side = 1 << self.z
+        if not (0 <= self.x < side and 0 <= self.y < side):
+            raise TileError(f"tile {self.z}/{self.x}/{self.y}: x and y must be between 0 and {side - 1} at z={self.z}")
+
+    @property
+    def bounds(self) -> Bounds:
+        """(west, south, east, north) in degrees, EPSG:4326."""
+        side = 1 << self.z
+        return Bounds.of(
+            self.x / side * 360.0 - 180.0,
+            _latitude((self.y + 1) / side),
+            (self.x + 1) / side * 360.0 - 180.0,
+            _latitude(self.y / side),
+        )
+
+    @property
+    def mercator_bounds(self) -> tuple[float, float, float, float]:
+        """(west, south, east, north) in metres, EPSG:3857."""
+        width = 2 * MERCATOR_HALF_WIDTH / (1 << self.z)
+        west = self.x * width - MERCATOR_HALF_WIDTH
+        north = MERCATOR_HALF_WIDTH - self.y * width
+        return west, north - width, west + width, north
+
+
+def bounding_tile(bounds: Bounds) -> Tile:
+    """The smallest tile that holds the rectangle; the whole world where it crosses the antimeridian.
+
+    >>> bounding_tile(Bounds([-122.5, 37.7, -122.4, 37.8]))
+    Tile(z=10, x=163, y=395)
+    """
+    if bounds.west > bounds.east:
+        return Tile(0, 0, 0)
+    epsilon = 1e-14  # the east and south sides belong to the tile, not to its neighbour
+    left, right = _column(bounds.west), _column(bounds.east) - epsilon
+    top, bottom = _row(bounds.north), _row(bounds.south) - epsilon
+    for z in range(MAX_ZOOM, -1, -1):
+        side = 1 << z
+        x, y = int(min(max(left, 0.0), 1 - epsilon) * side), int(min(max(top, 0.0), 1 - epsilon) * side)
+        if x == int(max(right, left) * side) and y == int(max(bottom, top) * side):
+            return Tile(z, x, y)
+    return Tile(0, 0, 0)
+
+
+def _latitude(fraction_from_north: float) -> float:
+    return degrees(atan(sinh(pi * (1 - 2 * fraction_from_north))))
+
+
+def _column(longitude: float) -> float:
+    return (longitude + 180.0) / 360.0
+
+
+def _row(latitude: float) -> float:
+    clipped = min(max(latitude, -_MAX_LATITUDE), _MAX_LATITUDE)
+    return (1 - log(tan(pi / 4 + radians(clipped) / 2)) / pi) / 2

@@ -1,0 +1,102 @@
+"""One version of a UDF, frozen."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NewType
+
+import orjson
+
+from fused_jupyter.udfs.parameters import Parameter, schema_of
+
+SourceDigest = NewType("SourceDigest", str)
+"""SHA-256 in hex of all that makes a UDF give what it gives: name, entry point, source and header modules."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeaderModule:
+    """A module that the UDF imports by name and that travels with it."""
+
+    module_name: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UdfDefinition:
+    """The code of a UDF with what is known of it without running it."""
+
+    name: str
+    """What it is called in URLs."""
+    entrypoint: str
+    """The function in `source`."""
+    source: str
+    """The cell as the editor shows it, so that line numbers are the reader's; or the function alone."""
+    headers: tuple[HeaderModule, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
+    description: str = ""
+    """The docstring."""
+    cache_max_age: int | None = None
+    """Seconds; None leaves it to the settings."""
+    directory: str = ""
+    """Where relative paths start: the notebook's working directory when the cell ran. Not part of the digest."""
+    digest: SourceDigest = field(init=False)
+
+    def __post_init__(self) -> None:
+        content = [self.name, self.entrypoint, self.source, *((h.module_name, h.source) for h in self.headers)]
+        object.__setattr__(self, "digest", SourceDigest(hashlib.sha256(orjson.dumps(content)).hexdigest()))
+
+    @property
+    def spatial_parameter(self) -> Parameter | None:
+        """The one that takes the tile."""
+        return next((parameter for parameter in self.parameters if parameter.is_spatial), None)
+
+    @property
+    def signature(self) -> str:
+        """``quakes(bounds: Bounds = None, min_mag: float = 4.0)``."""
+        parts = [str(parameter) for parameter in self.parameters]
+        keyword = next((i for i, parameter in enumerate(self.parameters) if parameter.kind == "keyword"), None)
+        if keyword is not None:
+            parts.insert(keyword, "*")
+        return f"{self.name}({', '.join(parts)})"
+
+    @property
+    def filename(self) -> str:
+        """What stands in tracebacks."""
+        return f"<udf {self.name}>"
+
+    def schema(self) -> dict[str, Any]:
+        """The parameters as JSON Schema."""
+        return schema_of(self.parameters)
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields that `from_json` needs."""
+        return {
+            "name": self.name,
+            "entrypoint": self.entrypoint,
+            "source": self.source,
+            "headers": [[header.module_name, header.source] for header in self.headers],
+            # Defaults that JSON does not know are only for show; the function itself has the real ones.
+            "parameters": [_jsonable(parameter) for parameter in self.parameters],
+            "description": self.description,
+            "cache_max_age": self.cache_max_age,
+            "directory": self.directory,
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> UdfDefinition:
+        """The definition that `to_json` wrote."""
+        fields = dict(values)
+        fields["headers"] = tuple(HeaderModule(module_name=name, source=source) for name, source in values["headers"])
+        fields["parameters"] = tuple(Parameter(**parameter) for parameter in values["parameters"])
+        return cls(**fields)
+
+
+def _jsonable(parameter: Parameter) -> dict[str, Any]:
+    fields = parameter.to_json()
+    try:
+        orjson.dumps(fields["default"])
+    except TypeError:
+        fields["default"] = None
+    return fields

@@ -1,0 +1,101 @@
+"""What widgets ask of the runtime, and how they follow it without being kept alive by it."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar, cast
+
+Owner = TypeVar("Owner")
+
+
+class Parameter(Protocol):
+    """One parameter of a UDF, as its source shows it."""
+
+    @property
+    def name(self) -> str:
+        """What URLs call it."""
+
+    @property
+    def annotation(self) -> str:
+        """Source text, empty where there is none."""
+
+    @property
+    def kind(self) -> str:
+        """`variadic` for one that takes all names."""
+
+    @property
+    def has_default(self) -> bool:
+        """Whether the argument may be left out."""
+
+    @property
+    def default(self) -> Any:
+        """Value of a literal default, else None."""
+
+    @property
+    def is_spatial(self) -> bool:
+        """Whether this is the one that takes the tile."""
+
+
+class UdfDefinition(Protocol):
+    """One version of a UDF."""
+
+    @property
+    def name(self) -> str:
+        """What URLs call it."""
+
+    @property
+    def digest(self) -> str:
+        """Another one for other code."""
+
+    @property
+    def parameters(self) -> Sequence[Parameter]:
+        """In the order of the signature."""
+
+
+class Registry(Protocol):
+    """The UDFs of this kernel."""
+
+    def get(self, name: str) -> UdfDefinition:
+        """The newest definition; raises UnknownUdfError."""
+
+    def subscribe(self, callback: Callable[[UdfDefinition], None]) -> Callable[[], None]:
+        """Calls back in any thread after each registration; gives what ends that."""
+
+
+class Runtime(Protocol):
+    """The runtime of this kernel, as far as widgets need it."""
+
+    @property
+    def kernel_id(self) -> str:
+        """What the server calls this kernel."""
+
+    @property
+    def registry(self) -> Registry:
+        """The UDFs of this kernel."""
+
+
+def current_runtime() -> Runtime:
+    """The runtime of this kernel; started if need be, which is why it is asked for late."""
+    from fused_jupyter import runtime
+
+    return cast("Runtime", runtime.current())
+
+
+def follow(
+    registry: Registry, owner: Owner, *, callback: Callable[[Owner, UdfDefinition], None]
+) -> Callable[[], object]:
+    """Call back with the owner after each registration, for as long as the owner lives.
+
+    Returns:
+        What ends it earlier; a second call does nothing.
+    """
+    reference = weakref.ref(owner)
+
+    def deliver(definition: UdfDefinition) -> None:
+        if (target := reference()) is not None:
+            callback(target, definition)
+
+    end = weakref.finalize(owner, registry.subscribe(deliver))
+    end.atexit = False
+    return end

@@ -1,0 +1,48 @@
+// Builds the two files that the wheel ships: loader.js, sent with every widget, and map.js, loaded once per page.
+import { copyFile, mkdir, readFile, stat } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build, transform } from "esbuild";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const output = join(here, "..", "fused_jupyter", "widgets", "static");
+const resolvePackage = createRequire(import.meta.url).resolve;
+const LOADER_LIMIT = 20_000; // bytes; it travels with every widget, and anywidget gives it two seconds
+
+/** `import text from "./file?raw"` gives the file as a string, as Vite and so vitest have it. */
+const raw = {
+  name: "raw",
+  setup(builder) {
+    builder.onResolve({ filter: /\?raw$/ }, ({ path, resolveDir }) => {
+      const file = path.slice(0, -"?raw".length);
+      return { path: file.startsWith(".") ? join(resolveDir, file) : resolvePackage(file), namespace: "raw" };
+    });
+    builder.onLoad({ filter: /.*/, namespace: "raw" }, async ({ path }) => {
+      const text = await readFile(path, "utf8");
+      if (!path.endsWith(".css")) return { contents: text, loader: "text" };
+      return { contents: (await transform(text, { loader: "css", minify: true })).code, loader: "text" };
+    });
+  },
+};
+
+await mkdir(output, { recursive: true });
+await build({
+  entryPoints: { loader: join(here, "src/loader.ts"), map: join(here, "src/map.ts") },
+  outdir: output,
+  bundle: true,
+  format: "esm",
+  target: "es2022",
+  minify: true,
+  legalComments: "eof",
+  plugins: [raw],
+});
+// MapLibre's licence asks that its text goes wherever its code goes.
+await copyFile(join(here, "node_modules/maplibre-gl/LICENSE.txt"), join(output, "maplibre-gl.LICENSE.txt"));
+
+for (const name of ["loader.js", "map.js"]) {
+  const { size } = await stat(join(output, name));
+  console.log(`${name} ${(size / 1000).toFixed(1)} kB`);
+  if (name === "loader.js" && size > LOADER_LIMIT)
+    throw new Error(`loader.js has ${size} bytes, at most ${LOADER_LIMIT}`);
+}

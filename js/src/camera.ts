@@ -1,0 +1,73 @@
+/** Where the map looks: at first, when Python says so, and what it tells Python. */
+
+import type { Map as MapLibreMap } from "maplibre-gl";
+import { type Bounds, type CustomMessage, listen, MESSAGES, type Model, TRAITS, write } from "./protocol";
+
+const WORLD: Bounds = [-180, -58, 180, 76]; // the poles are empty in Mercator and would halve the scale
+const DEBOUNCE = 300; // ms
+const PADDING = 24; // px
+const FIT = { fusedFit: true };
+
+export class Camera {
+  #timer: ReturnType<typeof setTimeout> | null = null;
+
+  constructor(
+    private readonly model: Model,
+    private readonly map: MapLibreMap,
+    signal: AbortSignal,
+  ) {
+    listen(model, `change:${TRAITS.bounds}`, () => this.#fit({ animate: true }), signal);
+    listen(
+      model,
+      "msg:custom",
+      ({ kind }: CustomMessage) => kind === MESSAGES.fit && this.#fit({ animate: true }),
+      signal,
+    );
+    map.on("moveend", (event) => this.#moved(event));
+    signal.addEventListener("abort", () => this.#timer !== null && clearTimeout(this.#timer), { once: true });
+    this.#start();
+  }
+
+  #start(): void {
+    // A notebook may draw a widget in a hidden tab first; a fit to no size ends at the deepest zoom.
+    if (this.map.getContainer().clientWidth === 0) {
+      this.map.once("resize", () => this.#start());
+      return;
+    }
+    const center = this.model.get(TRAITS.center) as [number, number] | null;
+    const zoom = this.model.get(TRAITS.zoom) as number | null;
+    const bounds = this.model.get(TRAITS.bounds) as Bounds | null;
+    if (bounds) this.#fit({ animate: false });
+    else if (!center) this.#fitTo(WORLD, { animate: false });
+    if (!bounds && center) this.map.jumpTo({ center, zoom: zoom ?? 9 }, FIT);
+    else if (!bounds && zoom !== null) this.map.jumpTo({ zoom }, FIT);
+  }
+
+  #fit(options: { animate: boolean }): void {
+    const bounds = this.model.get(TRAITS.bounds) as Bounds | null;
+    if (bounds) this.#fitTo(bounds, options);
+  }
+
+  #fitTo([west, south, east, north]: Bounds, { animate }: { animate: boolean }): void {
+    const unrolled = west > east ? east + 360 : east; // across the antimeridian
+    const options = { padding: PADDING, animate, duration: 400, maxZoom: 18 };
+    this.map.fitBounds([west, south, unrolled, north], options, FIT);
+  }
+
+  #moved(event: object): void {
+    const byHuman = "originalEvent" in event && event.originalEvent !== undefined;
+    if (!byHuman && !("fusedFit" in event)) return;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#tell(), DEBOUNCE);
+  }
+
+  #tell(): void {
+    const { lng, lat } = this.map.getCenter().wrap();
+    const state = { longitude: round(lng, 6), latitude: round(lat, 6), zoom: round(this.map.getZoom(), 3) };
+    write(this.model, TRAITS.viewState, state);
+  }
+}
+
+function round(value: number, digits: number): number {
+  return Number(value.toFixed(digits));
+}

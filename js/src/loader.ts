@@ -1,0 +1,103 @@
+/** The `_esm` of the widget: finds the server, loads the map's code once for the page, and hands over. */
+
+import { type Bundle, loadBundle } from "./bundle";
+import type { MountedMap } from "./map";
+import { listen, type Model, TRAITS, write } from "./protocol";
+import { connect, NoServerError, readPage, type Server } from "./server";
+import { StatusLine } from "./status";
+import widgetCss from "./widget.css?raw";
+
+/** One view of a model; built anew when the user retries. */
+class WidgetView {
+  readonly #end = new AbortController();
+  readonly #host = document.createElement("div");
+  readonly #status: StatusLine;
+  #map: MountedMap | null = null;
+
+  constructor(
+    private readonly model: Model,
+    parent: HTMLElement,
+  ) {
+    this.#host.className = "fused-map";
+    this.#status = new StatusLine(this.#host, () => (this.#map ? this.#map.retry() : this.start()));
+    addStyle(parent, "fused-map-widget", widgetCss);
+    parent.append(this.#host);
+    const resize = () => this.#host.style.setProperty("height", String(model.get(TRAITS.height)));
+    listen(model, `change:${TRAITS.height}`, resize, this.#end.signal);
+    resize();
+  }
+
+  async start(): Promise<void> {
+    try {
+      await this.#connectAndMount();
+    } catch (error) {
+      this.#status.update({ note: error instanceof Error ? error.message : String(error), idle: true, offline: true });
+    }
+  }
+
+  dispose(): void {
+    this.#end.abort();
+    this.#map?.dispose();
+    this.#host.remove();
+  }
+
+  async #connectAndMount(): Promise<void> {
+    this.#status.update({ transport: "looking for the Jupyter server", note: "", offline: false });
+    const server = await this.#connect();
+    const bundle: Bundle = await loadBundle(String(this.model.get(TRAITS.bundleHash)), this.model, server);
+    if (this.#end.signal.aborted) return;
+    const reconnect = () => {
+      this.#map?.dispose();
+      this.#map = null;
+      this.start();
+    };
+    this.#map = bundle.mount({
+      model: this.model,
+      host: this.#host,
+      status: this.#status,
+      server,
+      reconnect,
+      addStyle,
+    });
+  }
+
+  async #connect(): Promise<Server | null> {
+    const explicit = String(this.model.get(TRAITS.serverUrl) ?? "");
+    const kernelId = String(this.model.get(TRAITS.kernelId));
+    try {
+      const server = await connect(explicit, kernelId, readPage(), this.#end.signal);
+      this.#tellTransport(`HTTP via ${server.path}`, false);
+      return server;
+    } catch (error) {
+      if (!(error instanceof NoServerError)) throw error;
+      this.#tellTransport(`no Jupyter server found: ${error.message}`, true);
+      return null;
+    }
+  }
+
+  #tellTransport(transport: string, offline: boolean): void {
+    if (this.#end.signal.aborted) return;
+    this.#status.update({ transport, offline });
+    write(this.model, TRAITS.transport, transport);
+  }
+}
+
+/** A style sheet, once for the document, or for the shadow root that the widget is in. */
+function addStyle(near: HTMLElement, id: string, css: string): void {
+  const root = near.getRootNode();
+  const home = root instanceof ShadowRoot ? root : document.head;
+  if (home.querySelector(`style[data-fused="${id}"]`)) return;
+  const style = document.createElement("style");
+  style.dataset.fused = id;
+  style.textContent = css;
+  home.append(style);
+}
+
+/** anywidget gives a module two seconds, so nothing is awaited here. */
+function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
+  const view = new WidgetView(model, el);
+  view.start();
+  return () => view.dispose();
+}
+
+export default { render };

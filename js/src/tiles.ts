@@ -1,0 +1,58 @@
+/** URLs of tiles: which parameters they carry, and which tile is where. */
+
+import type { Kind, LayerSpec, Params } from "./protocol";
+
+export interface TileId {
+  z: number;
+  x: number;
+  y: number;
+}
+
+const EXTENSIONS: Record<Kind, string> = { raster: ".png", vector: ".mvt" };
+
+/** The map's values that this layer's UDF accepts, and the layer's own on top. */
+export function mergeParams(layer: Pick<LayerSpec, "parameters" | "params">, shared: Params): Params {
+  const accepted = Object.entries(shared).filter(([name]) => layer.parameters?.includes(name) ?? true);
+  return { ...Object.fromEntries(accepted), ...layer.params };
+}
+
+/** A value as the server reads it from a query, or null if it is to be left out. */
+export function serialise(value: unknown): string | null {
+  if (value === null || value === undefined) return null;
+  if (typeof value === "string") return value;
+  return typeof value === "number" ? String(value) : JSON.stringify(value);
+}
+
+/** The absolute URL of a layer's tiles with {z}, {x} and {y} in it; without a kind it has no extension. */
+export function tileTemplate(
+  root: string,
+  layer: LayerSpec,
+  options: { shared: Params; kernelId: string; kind: Kind | null },
+): string {
+  const values = Object.entries(mergeParams(layer, options.shared)).map(([name, value]) => [name, serialise(value)]);
+  const query = [...values, ["kernel", options.kernelId], ["v", layer.version]]
+    .filter((pair): pair is [string, string] => typeof pair[1] === "string")
+    .map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`);
+  const extension = options.kind ? EXTENSIONS[options.kind] : "";
+  return `${root}fused/run/tiles/${encodeURIComponent(layer.udf)}/{z}/{x}/{y}${extension}?${query.join("&")}`;
+}
+
+/** Values never hold a brace here: encodeURIComponent has escaped them. */
+export function tileUrl(template: string, { z, x, y }: TileId): string {
+  return template.replace("{z}", String(z)).replace("{x}", String(x)).replace("{y}", String(y));
+}
+
+/** The tile at a place. */
+export function tileAt(longitude: number, latitude: number, zoom: number): TileId {
+  const z = Math.max(0, Math.floor(zoom));
+  const side = 2 ** z;
+  const radians = (Math.max(-85.05, Math.min(85.05, latitude)) * Math.PI) / 180;
+  const column = ((((longitude + 180) / 360) % 1) + 1) % 1; // maps may be turned around the globe several times
+  const row = (1 - Math.asinh(Math.tan(radians)) / Math.PI) / 2;
+  return { z, x: Math.min(side - 1, Math.floor(column * side)), y: Math.min(side - 1, Math.floor(row * side)) };
+}
+
+/** What a tile's media type says it is. */
+export function kindOf(mediaType: string | null): Kind {
+  return mediaType?.startsWith("image/") ? "raster" : "vector";
+}

@@ -1,0 +1,254 @@
+"""A real Jupyter server with real kernels, as a child process: for the demo, the tests and the benchmarks."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from email.message import Message
+from pathlib import Path
+from typing import Any, Self
+
+import nbformat
+from jupyter_client.blocking.client import BlockingKernelClient
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """An HTTP response."""
+
+    status: int
+    headers: Message
+    body: bytes
+    seconds: float
+
+    def json(self) -> Any:
+        """The body, parsed."""
+        return json.loads(self.body)
+
+
+@dataclass(kw_only=True)
+class CellResult:
+    """What one cell gave."""
+
+    text: str = ""
+    """stdout and stderr."""
+    values: list[dict[str, Any]] = field(default_factory=list)
+    """MIME bundles: results and displays."""
+    error: dict[str, Any] | None = None
+    """`ename`, `evalue`, `traceback` where it raised."""
+
+    def check(self) -> Self:
+        """This result, if the cell raised nothing."""
+        if self.error is not None:
+            raise AssertionError("\n".join([self.text, *self.error["traceback"]]))
+        return self
+
+
+class Kernel:
+    """One kernel of the server."""
+
+    def __init__(self, server: JupyterServer, kernel_id: str) -> None:
+        self.server = server
+        self.id = kernel_id
+        self.client = self._connect()
+
+    def execute(self, code: str, *, timeout: float = 120) -> CellResult:
+        """Run a cell and wait for its end."""
+        return self.result(self.start(code), timeout=timeout)
+
+    def start(self, code: str) -> str:
+        """Run a cell and do not wait; gives the number of the message."""
+        return str(self.client.execute(code, allow_stdin=False))
+
+    def result(self, message_id: str, *, timeout: float = 120) -> CellResult:
+        """Wait for the end of a started cell."""
+        result = CellResult()
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                message = self.client.get_iopub_msg(timeout=max(0.01, deadline - time.monotonic()))
+            except queue.Empty:
+                raise TimeoutError(f"the cell did not end within {timeout} s; so far: {result.text}") from None
+            if message["parent_header"].get("msg_id") != message_id:
+                continue
+            content = message["content"]
+            match message["msg_type"]:
+                case "stream":
+                    result.text += content["text"]
+                case "execute_result" | "display_data":
+                    result.values.append(content["data"])
+                case "error":
+                    result.error = content
+                case "status" if content["execution_state"] == "idle":
+                    return result
+
+    def pid(self) -> int:
+        """Its process."""
+        return int(self.execute("import os; print(os.getpid())").check().text)
+
+    def interrupt(self) -> None:
+        """Press stop."""
+        self.server.request("POST", f"api/kernels/{self.id}/interrupt")
+
+    def restart(self) -> None:
+        """Restart it; all that it had is gone."""
+        self.client.stop_channels()
+        self.server.request("POST", f"api/kernels/{self.id}/restart")
+        self.client = self._connect()
+
+    def close(self) -> None:
+        """End it."""
+        self.client.stop_channels()
+        self.server.request("DELETE", f"api/kernels/{self.id}")
+
+    def _connect(self) -> BlockingKernelClient:
+        client = BlockingKernelClient(connection_file=str(self.server.runtime_directory / f"kernel-{self.id}.json"))
+        client.load_connection_file()
+        client.start_channels()
+        client.wait_for_ready(timeout=60)
+        return client
+
+
+class JupyterServer:
+    """`jupyter server` (or `lab`) with the extension, on a free loopback port, with directories of its own."""
+
+    def __init__(
+        self, *, base_url: str = "/", application: str = "server", directory: Path | None = None, arguments: tuple[str, ...] = ()
+    ) -> None:
+        self._scratch = tempfile.TemporaryDirectory(prefix="fused-jupyter-")
+        home = Path(self._scratch.name)
+        self.directory = directory or home / "notebooks"
+        self.directory.mkdir(exist_ok=True)
+        self.runtime_directory = home / "runtime"
+        self.runtime_directory.mkdir(mode=0o700)
+        self.base_url = base_url
+        self.port = free_port()
+        self.token = secrets.token_hex(16)
+        self.environment = {
+            **os.environ,
+            "JUPYTER_RUNTIME_DIR": str(self.runtime_directory),
+            "JUPYTER_CONFIG_DIR": str(home / "config"),
+            "JUPYTER_DATA_DIR": str(home / "data"),
+            "FUSED_CACHE_DIRECTORY": str(home / "cache"),
+            "JUPYTER_PREFER_ENV_PATH": "1",
+        }
+        self.environment.pop("JPY_PARENT_PID", None)
+        self.log_path = home / "server.log"
+        self._log = self.log_path.open("wb")
+        command = [
+            *(sys.executable, "-m", "jupyter", application, "--no-browser", "--ip=127.0.0.1", f"--port={self.port}"),
+            *("--ServerApp.port_retries=0", "--allow-root", f"--ServerApp.base_url={base_url}"),
+            *(f"--IdentityProvider.token={self.token}", f"--ServerApp.root_dir={self.directory}"),
+            *("--ServerApp.jpserver_extensions=fused_jupyter=True", *arguments),
+        ]
+        self.process = subprocess.Popen(
+            command, env=self.environment, stdout=self._log, stderr=self._log, start_new_session=True, cwd=self.directory
+        )
+        self._wait_until_ready()
+
+    @property
+    def root(self) -> str:
+        """Its address with the base URL, a slash at the end."""
+        return f"http://127.0.0.1:{self.port}{self.base_url}"
+
+    @property
+    def log(self) -> str:
+        """What it has logged."""
+        return self.log_path.read_text(errors="replace")
+
+    def get(self, path: str, *, headers: Mapping[str, str] | None = None, login: bool = True, timeout: float = 60) -> Answer:
+        """GET a path below the base URL, or a whole address."""
+        return self.request("GET", path, headers=headers, login=login, timeout=timeout)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        login: bool = True,
+        timeout: float = 60,
+    ) -> Answer:
+        """Any request; the token goes into a header."""
+        sent = dict(headers or {})
+        if login:
+            sent.setdefault("Authorization", f"token {self.token}")
+        url = path if path.startswith("http") else self.root + path.lstrip("/")
+        request = urllib.request.Request(url, data=body, headers=sent, method=method)
+        started = time.perf_counter()
+        try:
+            with urllib.request.urlopen(request, timeout=timeout) as response:
+                return Answer(status=response.status, headers=response.headers, body=response.read(), seconds=time.perf_counter() - started)
+        except urllib.error.HTTPError as exc:
+            with exc:
+                return Answer(status=exc.code, headers=exc.headers, body=exc.read(), seconds=time.perf_counter() - started)
+
+    def kernel(self) -> Kernel:
+        """A new kernel."""
+        answer = self.request("POST", "api/kernels", body=b"{}", headers={"Content-Type": "application/json"})
+        if answer.status != 201:
+            raise RuntimeError(f"no kernel: {answer.status} {answer.body!r}")
+        return Kernel(self, answer.json()["id"])
+
+    @contextlib.contextmanager
+    def running_kernel(self) -> Iterator[Kernel]:
+        """A kernel that is ended afterwards."""
+        kernel = self.kernel()
+        try:
+            yield kernel
+        finally:
+            kernel.close()
+
+    def close(self) -> None:
+        """End the server and its kernels."""
+        self.process.terminate()
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self._log.close()
+        self._scratch.cleanup()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"the Jupyter server ended:\n{self.log}")
+            with contextlib.suppress(OSError):
+                if self.get("api/status", timeout=2).status == 200:
+                    return
+            time.sleep(0.1)
+        raise TimeoutError(f"the Jupyter server did not answer within 60 s:\n{self.log}")
+
+
+def notebook_cells(path: Path) -> list[str]:
+    """The code cells of a notebook."""
+    notebook = nbformat.read(path, as_version=4)
+    return [cell.source for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
+
+
+def free_port() -> int:
+    """A loopback port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
