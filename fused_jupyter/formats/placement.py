@@ -148,7 +148,6 @@ def _shrink_columns(
 
 
 def _warp(raster: Raster, tile: TileFrame) -> Raster:
-    from rasterio.transform import from_bounds
     from rasterio.warp import Resampling, reproject
 
     bands, height, width = raster.data.shape
@@ -157,9 +156,9 @@ def _warp(raster: Raster, tile: TileFrame) -> Raster:
     if is_measurement and raster.mask is not None:
         source = np.where(raster.mask, np.nan, source)
     place_of = {
-        "src_transform": from_bounds(*(raster.bounds or (0, 0, 1, 1)), width, height),
+        "src_transform": _transform(raster.bounds or (0, 0, 1, 1), width, height),
         "src_crs": raster.crs,
-        "dst_transform": from_bounds(*tile.mercator_bounds, TILE_SIDE, TILE_SIDE),
+        "dst_transform": _transform(tile.mercator_bounds, TILE_SIDE, TILE_SIDE),
         "dst_crs": f"EPSG:{_METRES}",
     }
     target = np.full((bands, TILE_SIDE, TILE_SIDE), np.nan if is_measurement else 0, source.dtype)
@@ -170,3 +169,11 @@ def _warp(raster: Raster, tile: TileFrame) -> Raster:
     solid = np.ones((height, width), np.uint8) if raster.mask is None else (~raster.mask).astype(np.uint8)
     reproject(solid, covered, resampling=Resampling.nearest, **place_of)
     return replace(raster, data=target.astype(raster.data.dtype, copy=False), mask=covered == 0, bounds=None)
+
+
+def _transform(bounds: Sides, width: int, height: int) -> Any:
+    from rasterio import Affine
+
+    # Not rasterio's from_bounds: it multiplies transforms in a way that affine 3 warns of.
+    west, south, east, north = bounds
+    return Affine((east - west) / width, 0.0, west, 0.0, (south - north) / height, north)

@@ -6,10 +6,10 @@ import { type Bounds, type CustomMessage, listen, MESSAGES, type Model, TRAITS, 
 const WORLD: Bounds = [-180, -58, 180, 76]; // the poles are empty in Mercator and would halve the scale
 const DEBOUNCE = 300; // ms
 const PADDING = 24; // px
-const FIT = { fusedFit: true };
 
 export class Camera {
   #timer: ReturnType<typeof setTimeout> | null = null;
+  #isResizing = false;
 
   constructor(
     private readonly model: Model,
@@ -23,7 +23,12 @@ export class Camera {
       ({ kind }: CustomMessage) => kind === MESSAGES.fit && this.#fit({ animate: true }),
       signal,
     );
-    map.on("moveend", (event) => this.#moved(event));
+    // A resize ends as a move, but tells nothing of what the user wants to see. (Only some moves by hand carry an
+    // originalEvent: those by wheel do not.)
+    map.on("resize", () => {
+      this.#isResizing = !map.isMoving();
+    });
+    map.on("moveend", () => this.#moved());
     signal.addEventListener("abort", () => this.#timer !== null && clearTimeout(this.#timer), { once: true });
     this.#start();
   }
@@ -37,10 +42,9 @@ export class Camera {
     const center = this.model.get(TRAITS.center) as [number, number] | null;
     const zoom = this.model.get(TRAITS.zoom) as number | null;
     const bounds = this.model.get(TRAITS.bounds) as Bounds | null;
-    if (bounds) this.#fit({ animate: false });
-    else if (!center) this.#fitTo(WORLD, { animate: false });
-    if (!bounds && center) this.map.jumpTo({ center, zoom: zoom ?? 9 }, FIT);
-    else if (!bounds && zoom !== null) this.map.jumpTo({ zoom }, FIT);
+    if (bounds || !center) this.#fitTo(bounds ?? WORLD, { animate: false });
+    if (!bounds && center) this.map.jumpTo({ center, zoom: zoom ?? 9 });
+    else if (!bounds && zoom !== null) this.map.jumpTo({ zoom });
   }
 
   #fit(options: { animate: boolean }): void {
@@ -51,12 +55,13 @@ export class Camera {
   #fitTo([west, south, east, north]: Bounds, { animate }: { animate: boolean }): void {
     const unrolled = west > east ? east + 360 : east; // across the antimeridian
     const options = { padding: PADDING, animate, duration: 400, maxZoom: 18 };
-    this.map.fitBounds([west, south, unrolled, north], options, FIT);
+    this.map.fitBounds([west, south, unrolled, north], options);
   }
 
-  #moved(event: object): void {
-    const byHuman = "originalEvent" in event && event.originalEvent !== undefined;
-    if (!byHuman && !("fusedFit" in event)) return;
+  #moved(): void {
+    const isMeant = !this.#isResizing;
+    this.#isResizing = false;
+    if (!isMeant) return;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#tell(), DEBOUNCE);
   }
