@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from fused_jupyter import api, errors, types
     from fused_jupyter.api import Udf, run, udf
     from fused_jupyter.magics import load_ipython_extension, unload_ipython_extension
-    from fused_jupyter.settings import Options
     from fused_jupyter.server_ext import _jupyter_server_extension_points
+    from fused_jupyter.settings import Options
     from fused_jupyter.widgets import FusedMap, TileLayer
 
 __all__ = [

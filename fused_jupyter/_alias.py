@@ -28,7 +28,9 @@ class _Loader:
 class _Finder:
     """Answers for `fused` and all below it."""
 
-    def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> importlib.machinery.ModuleSpec | None:
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: Any = None
+    ) -> importlib.machinery.ModuleSpec | None:
         if name != _ALIAS and not name.startswith(f"{_ALIAS}."):
             return None
         real = importlib.util.find_spec(_OURS + name.removeprefix(_ALIAS))

@@ -1,22 +1,22 @@
 """Every error that users see, as one tree; each class knows its HTTP status.
 
-    FusedError                      500
-    ├── UdfDefinitionError          400   the cell or function is no UDF
-    ├── UnknownUdfError             404   nobody registered that name
-    ├── ArgumentError               422   an argument does not fit its parameter
-    ├── TileError                   400   z/x/y is no tile
-    ├── FormatError                 400   an unknown format, or one that cannot hold the value
-    ├── UdfRuntimeError             422   the UDF raised
-    ├── UdfSerializationError       422   the UDF returned what no format can carry
-    ├── UdfTimeoutError             504   the deadline passed; the worker was stopped
-    ├── WorkerLostError             500   the process of this call died
-    ├── CancelledRunError           499   the caller went away or pressed stop
-    ├── BusyError                   503   no worker became free in time
-    ├── HostLostError               503   the kernel or its runtime host is gone or restarting
-    ├── ProtocolError               502   two versions of fused_jupyter do not understand each other
-    ├── AccessError                 403   this caller may not do that
-    ├── ShareError                  404   unknown, revoked or expired token
-    └── NoServerError               500   no Jupyter server with the extension was found
+FusedError                      500
+├── UdfDefinitionError          400   the cell or function is no UDF
+├── UnknownUdfError             404   nobody registered that name
+├── ArgumentError               422   an argument does not fit its parameter
+├── TileError                   400   z/x/y is no tile
+├── FormatError                 400   an unknown format, or one that cannot hold the value
+├── UdfRuntimeError             422   the UDF raised
+├── UdfSerializationError       422   the UDF returned what no format can carry
+├── UdfTimeoutError             504   the deadline passed; the worker was stopped
+├── WorkerLostError             500   the process of this call died
+├── CancelledRunError           499   the caller went away or pressed stop
+├── BusyError                   503   no worker became free in time
+├── HostLostError               503   the kernel or its runtime host is gone or restarting
+├── ProtocolError               502   two versions of fused_jupyter do not understand each other
+├── AccessError                 403   this caller may not do that
+├── ShareError                  404   unknown, revoked or expired token
+└── NoServerError               500   no Jupyter server with the extension was found
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class FusedError(Exception):
         """This error as a JSON object; fields that say nothing are left out."""
         fields = {"type": type(self).__name__, "error": self.message}
         fields |= {name: value for name in _DETAILS if (value := getattr(self, name)) is not None}
-        return fields
+        return {name: _printable(value) for name, value in fields.items()}
 
     @staticmethod
     def from_wire(fields: Mapping[str, Any]) -> FusedError:
@@ -91,6 +91,11 @@ class FusedError(Exception):
         if self.line is not None and self.source_line is not None:
             return [f"line {self.line}:", f"----> {self.line} {self.source_line.rstrip()}", "", *lines]
         return lines
+
+
+def _printable(value: Any) -> Any:  # text, or a number that stays as it is
+    """Text as UTF-8 can hold it: a UDF may raise with half a character, and JSON refuses that."""
+    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
 
 
 _DETAILS = ("udf", "parameter", "line", "source_line", "traceback", "child_exception_class", "retry_after")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -11,17 +12,21 @@ import socket
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
+from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any, Self
 
 import nbformat
 from jupyter_client.blocking.client import BlockingKernelClient
+
+from fused_jupyter.wire import Announcement, Status, connect
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +53,20 @@ class CellResult:
     """MIME bundles: results and displays."""
     error: dict[str, Any] | None = None
     """`ename`, `evalue`, `traceback` where it raised."""
+    has_ended: bool = False
+
+    def take(self, message: Mapping[str, Any]) -> None:
+        """Add what a message of the kernel's says."""
+        content = message["content"]
+        match message["msg_type"]:
+            case "stream":
+                self.text += content["text"]
+            case "execute_result" | "display_data":
+                self.values.append(content["data"])
+            case "error":
+                self.error = content
+            case "status":
+                self.has_ended = content["execution_state"] == "idle"
 
     def check(self) -> Self:
         """This result, if the cell raised nothing."""
@@ -63,6 +82,33 @@ class Kernel:
         self.server = server
         self.id = kernel_id
         self.client = self._connect()
+        self._results: dict[str, CellResult] = {}
+        self._has_extension = False
+
+    def define(self, source: str, *, options: str = "") -> CellResult:
+        """Run a `%%fused_udf` cell, which must succeed; `%load_ext fused_jupyter` comes before it where needed."""
+        if not self._has_extension:
+            self.execute("%load_ext fused_jupyter").check()
+            self._has_extension = True
+        return self.execute(f"%%fused_udf {options}\n{textwrap.dedent(source).strip()}\n").check()
+
+    def status(self) -> dict[str, Any]:
+        """What its runtime host says of itself; works while a cell runs."""
+        return asyncio.run(self._ask_host())
+
+    def wait_for_status(self, holds: Callable[[dict[str, Any]], bool], *, timeout: float = 30) -> dict[str, Any]:
+        """Wait until the host's status is as it should be."""
+        deadline = time.monotonic() + timeout
+        while not holds(status := self.status()):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the host did not get there within {timeout} s; it says {status}")
+            time.sleep(0.05)
+        return status
+
+    @property
+    def announcement_path(self) -> Path:
+        """The file by which its host is found."""
+        return Announcement.path_for(self.server.runtime_directory, self.id)
 
     def execute(self, code: str, *, timeout: float = 120) -> CellResult:
         """Run a cell and wait for its end."""
@@ -70,29 +116,19 @@ class Kernel:
 
     def start(self, code: str) -> str:
         """Run a cell and do not wait; gives the number of the message."""
-        return str(self.client.execute(code, allow_stdin=False))
+        message_id = str(self.client.execute(code, allow_stdin=False))
+        self._results[message_id] = CellResult()
+        return message_id
 
     def result(self, message_id: str, *, timeout: float = 120) -> CellResult:
         """Wait for the end of a started cell."""
-        result = CellResult()
-        deadline = time.monotonic() + timeout
-        while True:
-            try:
-                message = self.client.get_iopub_msg(timeout=max(0.01, deadline - time.monotonic()))
-            except queue.Empty:
-                raise TimeoutError(f"the cell did not end within {timeout} s; so far: {result.text}") from None
-            if message["parent_header"].get("msg_id") != message_id:
-                continue
-            content = message["content"]
-            match message["msg_type"]:
-                case "stream":
-                    result.text += content["text"]
-                case "execute_result" | "display_data":
-                    result.values.append(content["data"])
-                case "error":
-                    result.error = content
-                case "status" if content["execution_state"] == "idle":
-                    return result
+        result = self._wait(message_id, lambda result: result.has_ended, timeout)
+        del self._results[message_id]
+        return result
+
+    def wait_for_text(self, message_id: str, text: str, *, timeout: float = 60) -> CellResult:
+        """Wait until a started cell has printed a text; it may go on running."""
+        return self._wait(message_id, lambda result: text in result.text, timeout)
 
     def pid(self) -> int:
         """Its process."""
@@ -107,11 +143,37 @@ class Kernel:
         self.client.stop_channels()
         self.server.request("POST", f"api/kernels/{self.id}/restart")
         self.client = self._connect()
+        self._has_extension = False
 
     def close(self) -> None:
         """End it."""
         self.client.stop_channels()
         self.server.request("DELETE", f"api/kernels/{self.id}")
+
+    def _wait(self, message_id: str, is_enough: Callable[[CellResult], bool], timeout: float) -> CellResult:
+        result = self._results.setdefault(message_id, CellResult())
+        deadline = time.monotonic() + timeout
+        while not is_enough(result):
+            if result.has_ended:
+                raise AssertionError(f"the cell ended before that; it gave {result}")
+            try:
+                message = self.client.get_iopub_msg(timeout=max(0.01, deadline - time.monotonic()))
+            except queue.Empty:
+                raise TimeoutError(f"nothing of it within {timeout} s; so far: {result}") from None
+            of_this_cell = self._results.get(message["parent_header"].get("msg_id"))
+            if of_this_cell is not None:
+                of_this_cell.take(message)
+        return result
+
+    async def _ask_host(self) -> dict[str, Any]:
+        announcement = Announcement.read(self.announcement_path)
+        client = await connect(announcement, role="server", on_event=lambda _: None)
+        try:
+            _, body = await client.reply_to(Status(id=client.next_number()))
+        finally:
+            await client.close()
+        status: dict[str, Any] = json.loads(body)
+        return status
 
     def _connect(self) -> BlockingKernelClient:
         client = BlockingKernelClient(connection_file=str(self.server.runtime_directory / f"kernel-{self.id}.json"))
@@ -125,7 +187,13 @@ class JupyterServer:
     """`jupyter server` (or `lab`) with the extension, on a free loopback port, with directories of its own."""
 
     def __init__(
-        self, *, base_url: str = "/", application: str = "server", directory: Path | None = None, arguments: tuple[str, ...] = ()
+        self,
+        *,
+        base_url: str = "/",
+        application: str = "server",
+        directory: Path | None = None,
+        arguments: tuple[str, ...] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self._scratch = tempfile.TemporaryDirectory(prefix="fused-jupyter-")
         home = Path(self._scratch.name)
@@ -143,6 +211,7 @@ class JupyterServer:
             "JUPYTER_DATA_DIR": str(home / "data"),
             "FUSED_CACHE_DIRECTORY": str(home / "cache"),
             "JUPYTER_PREFER_ENV_PATH": "1",
+            **(environment or {}),
         }
         self.environment.pop("JPY_PARENT_PID", None)
         self.log_path = home / "server.log"
@@ -154,7 +223,12 @@ class JupyterServer:
             *("--ServerApp.jpserver_extensions=fused_jupyter=True", *arguments),
         ]
         self.process = subprocess.Popen(
-            command, env=self.environment, stdout=self._log, stderr=self._log, start_new_session=True, cwd=self.directory
+            command,
+            env=self.environment,
+            stdout=self._log,
+            stderr=self._log,
+            start_new_session=True,
+            cwd=self.directory,
         )
         self._wait_until_ready()
 
@@ -168,7 +242,9 @@ class JupyterServer:
         """What it has logged."""
         return self.log_path.read_text(errors="replace")
 
-    def get(self, path: str, *, headers: Mapping[str, str] | None = None, login: bool = True, timeout: float = 60) -> Answer:
+    def get(
+        self, path: str, *, headers: Mapping[str, str] | None = None, login: bool = True, timeout: float = 60
+    ) -> Answer:
         """GET a path below the base URL, or a whole address."""
         return self.request("GET", path, headers=headers, login=login, timeout=timeout)
 
@@ -190,11 +266,18 @@ class JupyterServer:
         request = urllib.request.Request(url, data=body, headers=sent, method=method)
         started = time.perf_counter()
         try:
-            with urllib.request.urlopen(request, timeout=timeout) as response:
-                return Answer(status=response.status, headers=response.headers, body=response.read(), seconds=time.perf_counter() - started)
-        except urllib.error.HTTPError as exc:
-            with exc:
-                return Answer(status=exc.code, headers=exc.headers, body=exc.read(), seconds=time.perf_counter() - started)
+            response = urllib.request.urlopen(request, timeout=timeout)
+        except urllib.error.HTTPError as exc:  # an answer as any other
+            response = exc
+        with response:
+            body = response.read()
+        seconds = time.perf_counter() - started
+        return Answer(status=response.status, headers=response.headers, body=body, seconds=seconds)
+
+    def login_cookie(self) -> str:
+        """A login cookie, as a browser has it."""
+        cookie = SimpleCookie(self.get("api/me").headers["Set-Cookie"])
+        return "; ".join(f"{name}={morsel.value}" for name, morsel in cookie.items())
 
     def kernel(self) -> Kernel:
         """A new kernel."""

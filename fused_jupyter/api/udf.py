@@ -169,7 +169,9 @@ class Udf:
     def _by_name(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         names = [parameter.name for parameter in self.parameters if parameter.kind == "positional"]
         if len(args) > len(names):
-            raise ArgumentError(f"{self.name} takes {len(names)} positional arguments, {len(args)} were given: {self.signature}")
+            raise ArgumentError(
+                f"{self.name} takes {len(names)} positional arguments, {len(args)} were given: {self.signature}"
+            )
         positional = dict(zip(names, args, strict=False))
         if doubled := positional.keys() & kwargs.keys():
             raise ArgumentError(f"{self.name} got {', '.join(sorted(doubled))} twice, by position and by name")
@@ -254,7 +256,9 @@ def header_modules(headers: Sequence[str | Mapping[str, str]]) -> tuple[HeaderMo
         try:
             modules.append(HeaderModule(module_name=path.stem, source=path.read_text(encoding="utf-8")))
         except OSError as exc:
-            raise UdfDefinitionError(f"header {header!r}: {exc.strerror or exc}; give the path from {Path.cwd()}") from exc
+            raise UdfDefinitionError(
+                f"header {header!r}: {exc.strerror or exc}; give the path from {Path.cwd()}"
+            ) from exc
     return tuple(modules)
 
 
@@ -324,7 +328,9 @@ def _address_row(kind: str, path: str, kernel_id: str) -> str:
     address = f"{path}?kernel={kernel_id}"
     # The browser knows under which origin the server is reached; the kernel often does not.
     copy = "navigator.clipboard.writeText(location.origin+this.dataset.u).then(()=>{this.textContent='copied'})"
-    button = "cursor:pointer;border:1px solid currentColor;border-radius:3px;background:none;color:inherit;font-size:11px"
+    button = (
+        "cursor:pointer;border:1px solid currentColor;border-radius:3px;background:none;color:inherit;font-size:11px"
+    )
     return (
         f"<div><span style='display:inline-block;width:3em;opacity:.75'>{kind}</span><code>{html.escape(path)}</code> "
         f'<button style="{button}" data-u="{html.escape(address, quote=True)}" onclick="{copy}">copy</button></div>'

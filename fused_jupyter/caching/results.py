@@ -46,7 +46,7 @@ class ResultCache:
     """Results by key. Reading a file blocks for some microseconds; callers with an event loop use a thread."""
 
     def __init__(self, directory: Path, *, memory_size: int, disk_size: int) -> None:
-        self._directory = _private(directory / "results")
+        self._directory = _private(_private(directory) / "results")
         self._memory: OrderedDict[str, Entry] = OrderedDict()
         self._memory_size = memory_size
         self._memory_used = 0
@@ -80,11 +80,11 @@ class ResultCache:
 
     def remember(self, key: str, entry: Entry) -> None:
         """Keep a result in memory; the one used longest ago makes room."""
+        if (old := self._memory.pop(key, None)) is not None:
+            self._memory_used -= len(old.meta) + len(old.body)
         size = len(entry.meta) + len(entry.body)
         if size > self._memory_size // 4:
             return
-        if (old := self._memory.pop(key, None)) is not None:
-            self._memory_used -= len(old.meta) + len(old.body)
         self._memory[key] = entry
         self._memory_used += size
         while self._memory_used > self._memory_size:
@@ -133,7 +133,9 @@ def _private(directory: Path) -> Path:
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     status = directory.stat()
     if status.st_uid != os.getuid() or status.st_mode & 0o022:
-        raise ArgumentError(f"options.cache_directory: others can write to {directory}; choose a private one, or chmod go-w it")
+        raise ArgumentError(
+            f"options.cache_directory: others can write to {directory}; choose a private one, or chmod go-w it"
+        )
     return directory
 
 
@@ -147,5 +149,3 @@ def _parse(content: bytes) -> Entry | None:
     if hashlib.blake2b(rest, digest_size=16).digest() != checksum:
         return None
     return Entry(created=created, meta=rest[:meta_length], body=rest[meta_length:])
-
-

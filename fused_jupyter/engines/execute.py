@@ -92,9 +92,9 @@ def _load(definition: UdfDefinition, module: types.ModuleType) -> Callable[..., 
     """The function, from fresh globals: what one call leaves behind, the next does not see."""
     with _udf_errors(definition):
         exec(_compiled(definition.source, definition.filename), module.__dict__)  # noqa: S102 - what this product does
-    # A name that the decorator wrapped; the function itself is below.
-    function: Callable[..., Any] = inspect.unwrap(module.__dict__[definition.entrypoint])
-    return function
+    function: Callable[..., Any] = module.__dict__[definition.entrypoint]
+    # `@fused.udf` made a Udf of it; what other decorators made of it is what the user wants called.
+    return function.__wrapped__ if hasattr(type(function), "definition") else function
 
 
 @functools.lru_cache(maxsize=256)
@@ -113,6 +113,7 @@ def _typed(function: Callable[..., Any], bound: Mapping[str, Any]) -> dict[str, 
 
 def _annotations(function: Callable[..., Any]) -> dict[str, Any]:
     """The annotations as objects; one in quotes that names nothing here is passed over."""
+    function = inspect.unwrap(function)
     annotations = dict(function.__annotations__)
     for name, annotation in annotations.items():
         if isinstance(annotation, str):
@@ -157,8 +158,7 @@ def _inside(directory: str) -> Iterator[None]:
     if not directory or not os.path.isdir(directory):  # noqa: PTH112 - hot path, no Path object needed
         yield
         return
-    if os.getcwd() != directory:  # noqa: PTH109 - hot path
-        os.chdir(directory)
+    os.chdir(directory)  # each time: the UDF before may have gone elsewhere, or removed where it was
     sys.path.insert(0, directory)
     try:
         yield
@@ -183,16 +183,16 @@ def _udf_errors(definition: UdfDefinition) -> Iterator[None]:
     except FusedError as exc:
         exc.with_udf(definition.name)  # of our own API inside the UDF: it already says what is wrong
         raise
-    except BaseException as exc:  # sys.exit and KeyboardInterrupt inside a UDF cost this call only
+    except BaseException as exc:  # noqa: BLE001 - sys.exit and KeyboardInterrupt inside a UDF cost this call only
         raise _described(exc, definition) from None
 
 
 def _described(exc: BaseException, definition: UdfDefinition) -> UdfRuntimeError:
-    frames = [frame for frame in traceback.extract_tb(exc.__traceback__) if frame.filename.startswith("<udf ")]
-    own = [frame for frame in frames if frame.filename == definition.filename]
-    last = (own or frames or [None])[-1]
-    line = last.lineno if last else getattr(exc, "lineno", None)
-    message = f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__
+    own = [frame for frame in traceback.extract_tb(exc.__traceback__) if frame.filename == definition.filename]
+    line = own[-1].lineno if own else None
+    if line is None and isinstance(exc, SyntaxError) and exc.filename == definition.filename:
+        line = exc.lineno
+    message = _message(exc)
     if isinstance(exc, NameError):
         message += _NAME_HINT
     return UdfRuntimeError(
@@ -203,6 +203,14 @@ def _described(exc: BaseException, definition: UdfDefinition) -> UdfRuntimeError
         traceback=_trimmed(exc),
         child_exception_class=type(exc).__name__,
     )
+
+
+def _message(exc: BaseException) -> str:
+    try:
+        text = str(exc)
+    except Exception:  # noqa: BLE001 - the user's own __str__
+        text = "its text cannot be made"
+    return f"{type(exc).__name__}: {text}" if text else type(exc).__name__
 
 
 _NAME_HINT = (

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import signal
 from dataclasses import dataclass, replace
 
 from fused_jupyter.engines.process import OnText, Stream, Template, Worker
 from fused_jupyter.engines.queue import RunQueue
-from fused_jupyter.errors import UdfTimeoutError, WorkerLostError
+from fused_jupyter.errors import HostLostError, ProtocolError, UdfTimeoutError, WorkerLostError
 from fused_jupyter.settings import Options
 from fused_jupyter.udfs import UdfDefinition
 from fused_jupyter.wire import Failure, Reply, Run
@@ -48,6 +49,7 @@ class LocalEngine:
         self._idle: list[Worker] = []
         self._busy: set[Worker] = set()
         self._top_up_task: asyncio.Task[None] | None = None
+        self._is_closed = False
         self.counts = EngineCounts()
 
     def start(self) -> None:
@@ -79,8 +81,11 @@ class LocalEngine:
             BusyError: no worker became free in time.
             UdfTimeoutError: the deadline passed; the worker is gone.
             WorkerLostError: the worker died.
+            HostLostError: the engine was closed.
         """
         async with self._queue.slot(is_tile=run.tile is not None):
+            if self._is_closed:
+                raise HostLostError("the engine was closed", udf=definition.name)
             worker = await self._worker_for(definition)
             self._busy.add(worker)
             printed = _Printed(self._options.output_limit, on_text)
@@ -91,8 +96,10 @@ class LocalEngine:
 
     async def close(self) -> None:
         """Stop everything; what runs is lost."""
+        self._is_closed = True
         if self._top_up_task is not None:
             self._top_up_task.cancel()
+            await asyncio.wait([self._top_up_task])
         for worker in (*self._idle, *self._busy):
             worker.kill()
         self._template.stop()
@@ -115,6 +122,10 @@ class LocalEngine:
             worker.kill()
             self.counts.cancelled += 1
             raise
+        except ProtocolError:
+            worker.kill()  # the UDF wrote into our socket; what else comes from there is worth nothing
+            self.counts.lost += 1
+            raise
         except EOFError as exc:
             self.counts.lost += 1
             raise await self._lost(worker, definition) from exc
@@ -122,9 +133,11 @@ class LocalEngine:
         return replace(answer, stdout=printed.text["stdout"], stderr=printed.text["stderr"]), answer_body
 
     async def _lost(self, worker: Worker, definition: UdfDefinition) -> WorkerLostError:
-        status = await self._template.exit_status(worker.pid)
-        lines = [line.strip() for line in worker.read_crash_report().splitlines() if '"<udf ' in line]
-        worker.kill()  # what the UDF started goes too
+        try:
+            status = await self._template.exit_status(worker.pid)
+            lines = [line.strip() for line in worker.read_crash_report().splitlines() if '"<udf ' in line]
+        finally:
+            worker.kill()  # what the UDF started goes too
         match = _CRASH_LINE.search("\n".join(lines))  # the innermost frame stands first
         line = int(match[1]) if match else None
         where = f" in {definition.name}, line {line}" if line else f" in {definition.name}"
@@ -136,7 +149,9 @@ class LocalEngine:
         )
 
     async def _worker_for(self, definition: UdfDefinition) -> Worker:
-        self._idle = [worker for worker in self._idle if worker.is_alive]
+        for worker in [worker for worker in self._idle if not worker.is_alive]:
+            self._idle.remove(worker)
+            worker.kill()  # it is dead; what an earlier UDF started in it may live
         if not self._idle:
             return await self._template.fork()
         chosen = next((worker for worker in self._idle if definition.digest in worker.known), self._idle[-1])
@@ -145,12 +160,14 @@ class LocalEngine:
 
     def _release(self, worker: Worker) -> None:
         self._busy.discard(worker)
-        if worker.is_alive and worker.runs < _MAX_RUNS and len(worker.known) < _MAX_KNOWN:
+        is_fit = worker.is_alive and worker.runs < _MAX_RUNS and len(worker.known) < _MAX_KNOWN
+        if is_fit and not self._is_closed:
             self._idle.append(worker)
         else:
-            worker.close()
+            worker.kill()
             self._template.forget(worker.pid)
-        self._top_up()
+        if not self._is_closed:
+            self._top_up()
 
     def _top_up(self) -> None:
         """Have a spare ready before it is needed."""
@@ -159,8 +176,9 @@ class LocalEngine:
 
     async def _fork_spares(self) -> None:
         total = self._options.workers + self._options.spare_workers
-        while len(self._idle) + len(self._busy) < total and len(self._idle) <= self._options.spare_workers:
-            self._idle.append(await self._template.fork())
+        with contextlib.suppress(WorkerLostError, OSError):  # the next run says what is wrong
+            while len(self._idle) + len(self._busy) < total and len(self._idle) <= self._options.spare_workers:
+                self._idle.append(await self._template.fork())
 
 
 class _Printed:

@@ -14,11 +14,20 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from fused_jupyter.engines.template import DESCRIPTORS, FORK, REPORT
+from fused_jupyter.errors import WorkerLostError
 from fused_jupyter.udfs import UdfDefinition
 from fused_jupyter.wire import Failure, Message, Publish, Reply, Run, decode, encode, pack, read_frame
 
 Stream = Literal["stdout", "stderr"]
 OnText = Callable[[Stream, str], None]
+
+_UTF8 = codecs.getincrementaldecoder("utf-8")
+
+_ATTEMPTS = 3
+"""Templates that are started for one worker before one gives up."""
+
+_READS = 32
+"""Reads of a pipe in one go: more than a pipe holds, and not for ever where a UDF prints without end."""
 
 _STREAM_LIMIT = 8 << 20
 
@@ -31,45 +40,86 @@ class Template:
         self._process: subprocess.Popen[bytes] | None = None
         self._sock: socket.socket | None = None
         self._lock = asyncio.Lock()
-        self._ready = asyncio.Event()
-        self._forked: asyncio.Queue[int] = asyncio.Queue()
+        self._loaded = asyncio.Event()
+        self._forked: asyncio.Future[int] | None = None
+        self._abandoned: set[asyncio.Task[Worker]] = set()
         self._exits: dict[int, asyncio.Future[int]] = {}
         self._pending = b""
 
     @property
     def is_ready(self) -> bool:
         """Whether the geo stack is loaded."""
-        return self._ready.is_set()
+        return self._sock is not None and self._loaded.is_set()
 
     def start(self) -> None:
         """Launch the process; it loads in the background."""
         ours, theirs = socket.socketpair()
         argv = [sys.executable, "-m", "fused_jupyter.engines.template", str(theirs.fileno()), *self._preload]
-        self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], start_new_session=True)
+        self._process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], start_new_session=True
+        )
         theirs.close()
-        ours.setblocking(False)
+        ours.settimeout(0)
         self._sock, self._pending = ours, b""
-        self._ready.clear()
+        self._loaded.clear()
         asyncio.get_running_loop().add_reader(ours, self._read_reports)
 
     async def fork(self) -> Worker:
-        """A new worker; waits for the preload."""
+        """A new worker; waits for the preload.
+
+        Raises:
+            WorkerLostError: the template dies again and again, for instance from a module that it preloads.
+        """
+        task = asyncio.create_task(self._fork())
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            # Not stopped midway: the answer to this request would be taken for the answer to the next one.
+            self._abandoned.add(task)
+            task.add_done_callback(self._discard)
+            raise
+
+    async def _fork(self) -> Worker:
         async with self._lock:
-            if self._sock is None:
-                self.start()
-            await self._ready.wait()
-            assert self._sock is not None
-            ours, theirs = socket.socketpair()
-            pipes = [os.pipe() for _ in range(DESCRIPTORS - 1)]
-            try:
-                socket.send_fds(self._sock, [FORK], [theirs.fileno(), *(write_end for _, write_end in pipes)])
-            finally:
-                theirs.close()
-                for _, write_end in pipes:
-                    os.close(write_end)
-            pid = await self._forked.get()
-        self._exits[pid] = asyncio.get_running_loop().create_future()
-        ours.setblocking(False)
+            for _ in range(_ATTEMPTS):
+                with contextlib.suppress(EOFError, ConnectionError):
+                    return await self._ask()
+                self.stop()
+        raise WorkerLostError("the process that starts workers dies before it starts one; the host's log says why")
+
+    def _discard(self, task: asyncio.Task[Worker]) -> None:
+        self._abandoned.discard(task)
+        if not task.cancelled() and task.exception() is None:
+            task.result().kill()
+
+    async def _ask(self) -> Worker:
+        """Send one request and wait for its answer.
+
+        Raises:
+            EOFError: the template died.
+        """
+        if self._sock is None:
+            self.start()
+        sock = self._sock
+        await self._loaded.wait()
+        if sock is None or self._sock is not sock:
+            raise EOFError("the template died while it loaded")
+        ours, theirs = socket.socketpair()
+        pipes = [os.pipe() for _ in range(DESCRIPTORS - 1)]
+        try:
+            socket.send_fds(sock, [FORK], [theirs.fileno(), *(write_end for _, write_end in pipes)])
+            self._forked = asyncio.get_running_loop().create_future()
+            pid = await self._forked
+        except BaseException:
+            ours.close()
+            for read_end, _ in pipes:
+                os.close(read_end)
+            raise
+        finally:
+            theirs.close()
+            for _, write_end in pipes:
+                os.close(write_end)
+        ours.settimeout(0)
         reader, writer = await asyncio.open_unix_connection(sock=ours, limit=_STREAM_LIMIT)
         return Worker(pid, reader, writer, pipes=[read_end for read_end, _ in pipes])
 
@@ -92,6 +142,9 @@ class Template:
             asyncio.get_running_loop().remove_reader(self._sock)
             self._sock.close()
             self._sock = None
+            self._loaded.set()  # whoever waits for it finds that it is gone
+        if self._forked is not None and not self._forked.done():
+            self._forked.set_exception(EOFError("the template died"))
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -116,9 +169,11 @@ class Template:
 
     def _note(self, kind: bytes, pid: int, status: int) -> None:
         if kind == b"R":
-            self._ready.set()
+            self._loaded.set()
         elif kind == b"F":
-            self._forked.put_nowait(pid)
+            self._exits[pid] = asyncio.get_running_loop().create_future()
+            if self._forked is not None and not self._forked.done():
+                self._forked.set_result(pid)
         elif (future := self._exits.get(pid)) is not None and not future.done():
             future.set_result(status)
 
@@ -135,15 +190,18 @@ class Worker:
         self.runs = 0
         self._reader = reader
         self._writer = writer
+        self._is_closed = False
         stdout, stderr, self._crash_report = pipes
         self._pipes = (_Pipe(stdout, "stdout"), _Pipe(stderr, "stderr"))
 
     @property
     def is_alive(self) -> bool:
         """Whether its socket is still open."""
-        return not (self._reader.at_eof() or self._writer.is_closing())
+        return not (self._is_closed or self._reader.at_eof() or self._writer.is_closing())
 
-    async def run(self, definition: UdfDefinition, run: Run, body: bytes, *, on_text: OnText) -> tuple[Reply | Failure, bytes]:
+    async def run(
+        self, definition: UdfDefinition, run: Run, body: bytes, *, on_text: OnText
+    ) -> tuple[Reply | Failure, bytes]:
         """Send a run and wait for its answer; what the UDF prints goes to `on_text` as it comes.
 
         Raises:
@@ -177,6 +235,8 @@ class Worker:
 
     def read_crash_report(self) -> str:
         """What the interpreter wrote when it crashed; empty where it was killed."""
+        if self._is_closed:
+            return ""
         os.set_blocking(self._crash_report, False)
         try:
             return os.read(self._crash_report, 65536).decode(errors="replace")
@@ -185,8 +245,9 @@ class Worker:
 
     def close(self) -> None:
         """Hang up; an idle worker ends by itself."""
-        if self._writer.is_closing():
+        if self._is_closed:
             return
+        self._is_closed = True
         self._writer.close()
         os.close(self._crash_report)
         for pipe in self._pipes:
@@ -205,7 +266,7 @@ class _Pipe:
         self._descriptor = descriptor
         self._name = name
         self._on_text: OnText | None = None
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._decoder = _UTF8("replace")
         self._is_open = True
         os.set_blocking(descriptor, False)
         asyncio.get_running_loop().add_reader(descriptor, self.drain)
@@ -213,13 +274,16 @@ class _Pipe:
     def open(self, on_text: OnText) -> None:
         self._on_text = None
         self.drain()  # left behind by a child process of an earlier UDF
+        self._decoder.reset()
         self._on_text = on_text
 
     def shut(self) -> None:
         self._on_text = None
 
     def drain(self) -> None:
-        while self._is_open:
+        for _ in range(_READS):
+            if not self._is_open:
+                return
             try:
                 data = os.read(self._descriptor, 65536)
             except BlockingIOError:

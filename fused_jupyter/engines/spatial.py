@@ -53,7 +53,7 @@ def area_arguments(definition: UdfDefinition, given: Mapping[str, Any], area: Ar
         elif {"x", "y", "z"} <= names:
             arguments |= {"x": area.tile.x, "y": area.tile.y, "z": area.tile.z}
     if spatial is not None and arguments.get(spatial.name) is not None:
-        arguments[spatial.name] = _in_form(arguments[spatial.name], spatial.annotation, spatial.name)
+        arguments[spatial.name] = _in_form(arguments[spatial.name], spatial.bare_annotation, spatial.name)
     return arguments
 
 
@@ -62,7 +62,7 @@ def _in_form(value: Any, annotation: str, parameter: str) -> Any:
     kind = annotation.rpartition(".")[2]
     if kind in _TYPED:
         return value
-    form = _UNTYPED.get(annotation.partition("[")[0].partition("|")[0].strip())
+    form = _UNTYPED.get(annotation.partition("[")[0])
     if form is not None:
         try:
             return form(Area.of(value))
@@ -143,7 +143,9 @@ def _bounds(value: Any) -> Bounds:
 def _parse_text(text: str) -> Any:
     stripped = text.strip()
     try:
-        return orjson.loads(stripped) if stripped.startswith(("[", "{")) else [float(part) for part in stripped.split(",")]
+        return (
+            orjson.loads(stripped) if stripped.startswith(("[", "{")) else [float(part) for part in stripped.split(",")]
+        )
     except ValueError as exc:
         raise ArgumentError(f"got {text[:80]!r}, need {_EXPECTED}") from exc
 

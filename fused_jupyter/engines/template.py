@@ -32,10 +32,13 @@ def main() -> None:
     sock = socket.socket(fileno=int(sys.argv[1]))
     _die_with_parent()
     for name in sys.argv[2:]:
-        with contextlib.suppress(Exception):  # a package that does not import here fails in the UDF that needs it
+        with contextlib.suppress(
+            Exception, SystemExit
+        ):  # a package that does not import here fails in the UDF that needs it
             importlib.import_module(name)
     gc.collect()
     gc.freeze()  # what is shared with the workers stays shared: no collector touches it
+    _outlive_parent()  # from now on there are workers to take along; the closed socket tells
     sock.sendall(REPORT.pack(b"R", 0, 0))
     _Template(sock).loop()
 
@@ -52,7 +55,8 @@ class _Template:
 
     def loop(self) -> None:
         while True:
-            readable, _, _ = select.select([self._sock, self._wake_read], [], [])
+            sources: list[socket.socket | int] = [self._sock, self._wake_read]
+            readable, _, _ = select.select(sources, [], [])
             if self._wake_read in readable:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._wake_read, 4096)
@@ -129,6 +133,14 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before the call
         os._exit(1)
+
+
+def _outlive_parent() -> None:
+    if not sys.platform.startswith("linux"):
+        return
+    import ctypes
+
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, 0)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fused_jupyter.formats._mvt_numpy import Ints, Tokens, spread, varint_sizes, write_varints
-from fused_jupyter.formats.columns import plain_values
-from fused_jupyter.formats.plain import dump
+from fused_jupyter.formats.columns import as_text, plain_values
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -162,7 +161,7 @@ def _encode_objects(column: pd.Series[Any]) -> tuple[Ints, _Values]:
     numbers: dict[bytes, int] = {}
     codes = np.full(len(column), -1, np.int64)
     for row, value in enumerate(plain_values(column)):
-        if value is not None and value == value:  # noqa: PLR0124  NaN
+        if value is not None:
             codes[row] = numbers.setdefault(_encode_any(value), len(numbers))
     return codes, _Values(b"".join(numbers), len(numbers))
 
@@ -174,10 +173,7 @@ def _encode_any(value: Any) -> bytes:
         return _encode_integers(np.array([int(value)], np.int64))
     if isinstance(value, float | np.floating):
         return _encode_floats(np.array([float(value)]))
-    if isinstance(value, str):
-        return _encode_strings([value])
-    text = dump(value).decode()
-    return _encode_strings([text[1:-1] if text.startswith('"') else text])
+    return _encode_strings([as_text(value)])
 
 
 def _field(message: bytes) -> bytes:

@@ -9,8 +9,6 @@ from fused_jupyter.formats.plain import dump
 if TYPE_CHECKING:
     import pandas as pd
 
-Column = "pd.Series[Any]"
-
 _NUMBERS: Final = "bif"
 
 
@@ -32,13 +30,19 @@ def plain_values(column: pd.Series[Any]) -> list[Any]:
 def text_values(column: pd.Series[Any]) -> list[str]:
     """The column's values as a reader sees them; missing ones as an empty text."""
     missing = column.isna().to_numpy()
-    return ["" if gone else _text(value) for value, gone in zip(plain_values(column), missing, strict=True)]
+    return ["" if gone else as_text(value) for value, gone in zip(plain_values(column), missing, strict=True)]
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """One value as text: a string as it is, anything else as its JSON, without quotes where that is a string."""
     if isinstance(value, str):
         return value
-    return dump(value).decode() if isinstance(value, list | dict | tuple) else str(value)
+    text = dump(value).decode()
+    if not text.startswith('"'):
+        return text
+    import orjson
+
+    return str(orjson.loads(text))
 
 
 def _plain_categories(column: pd.Series[Any]) -> list[Any]:

@@ -61,7 +61,8 @@ def _place_pixels(array: xr.DataArray, pixels: NDArray[Any], x: Any, y: Any) -> 
         return _finish(array, pixels, bounds=None)
     xs, ys = (np.asarray(array.coords[name].values, dtype=np.float64) for name in (x, y))
     crs = _read_crs(array)
-    if crs == WGS84 and xs.max() > 180.0 + abs(xs[1] - xs[0]):
+    step = abs(xs[1] - xs[0])
+    if crs == WGS84 and 180.0 + step < xs.max() <= 360.0 + step:
         # Climate data counts longitudes from 0 to 360; maps from -180 to 180.
         xs = (xs + 180.0) % 360.0 - 180.0
     columns, west, east = _even_axis(xs)

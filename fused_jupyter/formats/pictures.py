@@ -109,7 +109,7 @@ def _domain(band: NDArray[Any], missing: NDArray[np.bool_] | None) -> tuple[floa
 
 
 def _draw_rgb(bands: NDArray[Any], missing: NDArray[np.bool_] | None) -> bytes:
-    empty = ~(bands[0].astype(bool) | bands[1].astype(bool) | bands[2].astype(bool))
+    empty = ~bands.any(axis=0) if bands.dtype.kind == "f" else (bands[0] | bands[1] | bands[2]) == 0
     empty = empty if missing is None else empty | missing
     pixels = _to_bytes(bands)
     if not empty.any():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from fused_jupyter.errors import UdfSerializationError
 from fused_jupyter.formats.raster import Raster, Sides
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ _SAME: Final = 1e-6
 """Share of the tile's side by which bounds may differ and still be the tile's."""
 _DEGREES: Final = 4326
 _METRES: Final = 3857
+_FARTHEST: Final = 720.0
+"""Degrees that a longitude may reach by counting on around the globe."""
 _FOR_GDAL: Final = {"bool": np.uint8, "float16": np.float32}
 """What GDAL takes instead of types that it does not know."""
 
@@ -28,24 +31,37 @@ Mask = NDArray[np.bool_]
 
 
 def place(raster: Raster, tile: TileFrame) -> Raster:
-    """The raster as the tile shows it: 256 by 256 pixels, or its own size if it has no place or exactly the tile's."""
+    """The raster as the tile shows it: 256 by 256 pixels, or its own size if it has no place or exactly the tile's.
+
+    Raises:
+        UdfSerializationError: a CRS that nobody knows, or coordinates that are no degrees where no CRS is said.
+    """
     if raster.bounds is None:
         return raster
     epsg = _epsg(raster.crs)
+    if epsg == _DEGREES and max(map(abs, raster.bounds)) > _FARTHEST:
+        raise UdfSerializationError(
+            f"The UDF returned an array with bounds {[float(side) for side in raster.bounds]}, which are no degrees;"
+            ' say what they are in, e.g. array.rio.write_crs("EPSG:32632") or array.attrs["crs"] = "EPSG:32632"'
+        )
     if (epsg == _DEGREES and _equal(raster.bounds, tuple(tile.bounds))) or (
         epsg == _METRES and _equal(raster.bounds, tile.mercator_bounds)
     ):
         return raster
     if epsg in {_DEGREES, _METRES}:
-        return _place_by_axes(raster, *_tile_axes(tile, epsg, raster.bounds[0]))
+        return _place_by_axes(raster, *_tile_axes(tile, epsg, raster.bounds))
     return _warp(raster, tile)
 
 
 @lru_cache(maxsize=64)
 def _epsg(crs: str) -> int | None:
     from pyproj import CRS
+    from pyproj.exceptions import CRSError
 
-    known = CRS.from_user_input(crs)
+    try:
+        known = CRS.from_user_input(crs)
+    except CRSError as exc:
+        raise UdfSerializationError(f"The UDF returned an array whose CRS is unknown to proj: {crs[:80]!r}") from exc
     return _DEGREES if known.to_authority() == ("OGC", "CRS84") else known.to_epsg()
 
 
@@ -54,7 +70,7 @@ def _equal(bounds: Sides, frame: tuple[float, ...]) -> bool:
     return all(abs(side - other) <= tolerance for side, other in zip(bounds, frame, strict=True))
 
 
-def _tile_axes(tile: TileFrame, epsg: int, west: float) -> tuple[Floats, Floats]:
+def _tile_axes(tile: TileFrame, epsg: int, bounds: Sides) -> tuple[Floats, Floats]:
     """Coordinates of the tile's pixel centres in the raster's CRS: x by column, y by row."""
     left, bottom, right, top = tile.mercator_bounds
     steps = (np.arange(TILE_SIDE) + 0.5) / TILE_SIDE
@@ -63,7 +79,10 @@ def _tile_axes(tile: TileFrame, epsg: int, west: float) -> tuple[Floats, Floats]
         return xs, ys
     longitudes = np.degrees(xs / _EARTH_RADIUS)
     # The raster may count on across the antimeridian, to 190 for -170.
-    return west + (longitudes - west) % 360.0, np.degrees(np.arctan(np.sinh(ys / _EARTH_RADIUS)))
+    for turn in (360.0, -360.0):
+        turned = longitudes + turn
+        longitudes = np.where((turned >= bounds[0]) & (turned <= bounds[2]), turned, longitudes)
+    return longitudes, np.degrees(np.arctan(np.sinh(ys / _EARTH_RADIUS)))
 
 
 def _place_by_axes(raster: Raster, xs: Floats, ys: Floats) -> Raster:
@@ -121,12 +140,12 @@ def _neighbours(at: Floats, size: int, dtype: np.dtype[Any]) -> tuple[NDArray[np
 def _shrink(data: NDArray[Any], valid: Mask | None, rows: Floats) -> tuple[NDArray[Any], Mask | None, Floats]:
     """Cut to the rows needed, and where several fall on one pixel, replace them by their mean."""
     height = data.shape[1]
-    factor = max(1, int(abs(rows[-1] - rows[0]) / (len(rows) - 1)))
+    # The median, for at the antimeridian one step goes around the globe.
+    factor = max(1, int(np.median(np.abs(np.diff(rows)))))
+    rows = np.clip(rows, 0, height)
     # Blocks begin at multiples of the factor, so that neighbouring tiles see the same blocks.
     first = max(0, int(rows.min() - 1) // factor * factor)
     last = min(height, (int(rows.max() + 2) // factor + 1) * factor)
-    if first >= last:
-        first, last = (0, 1) if rows.max() < 1 else (height - 1, height)
     data, rows = data[:, first:last], rows - first
     valid = None if valid is None else valid[first:last]
     if factor == 1:

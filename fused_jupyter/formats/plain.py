@@ -1,7 +1,8 @@
-"""JSON of everything that has a meaning in it; what is missing or no number is null."""
+"""JSON of everything that has a meaning in it; what is missing or no number is null, bytes in a table are base64."""
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,10 +36,24 @@ def dump(value: Any) -> bytes:
     try:
         return orjson.dumps(value, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
     except orjson.JSONEncodeError as exc:
-        cause = exc.__cause__
-        if isinstance(cause, UdfSerializationError):
-            raise cause from None
-        raise UdfSerializationError(f"The UDF returned {type_name(value)} that JSON cannot carry: {exc}") from exc
+        raise _explain(value, exc) from exc
+
+
+def dump_each(rows: list[dict[str, Any]]) -> list[str]:
+    """Each row as a JSON text of its own; see `encode_json`."""
+    import orjson
+
+    write, option = orjson.dumps, orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
+    try:
+        return [write(row, _plain, option).decode() for row in rows]
+    except orjson.JSONEncodeError as exc:
+        raise _explain(rows, exc) from exc
+
+
+def _explain(value: Any, error: Exception) -> UdfSerializationError:
+    if isinstance(error.__cause__, UdfSerializationError):
+        return error.__cause__
+    return UdfSerializationError(f"The UDF returned {type_name(value)} that JSON cannot carry: {error}")
 
 
 def _plain(part: Any) -> Any:
@@ -93,6 +108,7 @@ _REPLACEMENTS: Final[dict[tuple[str, str], Callable[[Any], Any]]] = {
     ("xarray", "DataArray"): lambda array: _list(array.values),
     ("datetime", "timedelta"): lambda span: span.total_seconds(),
     ("decimal", "Decimal"): float,
+    ("builtins", "bytes"): lambda data: b64encode(data).decode(),
     ("pathlib", "PurePath"): str,
 }
 """(top package, class name) → what orjson can write; the most derived class decides."""

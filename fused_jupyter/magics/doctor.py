@@ -57,7 +57,10 @@ class Doctor:
         return next((hop for hop in self.hops if not hop.is_well), None)
 
     def __repr__(self) -> str:
-        lines = [f"{'ok  ' if hop.is_well else 'FAIL'} {hop.name:<9} {hop.says} ({hop.seconds * 1000:.0f} ms)" for hop in self.hops]
+        lines = [
+            f"{'ok  ' if hop.is_well else 'FAIL'} {hop.name:<9} {hop.says} ({hop.seconds * 1000:.0f} ms)"
+            for hop in self.hops
+        ]
         return "\n".join([*lines, self._verdict()])
 
     def _repr_html_(self) -> str:
@@ -101,7 +104,9 @@ def _extension(runtime: KernelRuntime) -> str:
         return "JupyterHub: only the browser can reach it from outside; its map says what it finds"
     answer = json.loads(_get(server, f"fused/ping?kernel={runtime.kernel_id}"))
     if not answer.get("alive"):
-        raise FusedError("the server's extension answers, but cannot reach this kernel's host; look into the server's log")
+        raise FusedError(
+            "the server's extension answers, but cannot reach this kernel's host; look into the server's log"
+        )
     return f"fused_jupyter {answer['version']} answers and reaches this kernel's host"
 
 
@@ -121,7 +126,11 @@ def _browser(_: KernelRuntime) -> str:
         for widget in (widgets.Widget.widgets.values() if widgets else ())
         if type(widget).__name__ == "FusedMap" and widget.transport
     ]
-    return f"the last map says: {shown[-1]}" if shown else "no map is open; open one, its status line says how it gets its tiles"
+    return (
+        f"the last map says: {shown[-1]}"
+        if shown
+        else "no map is open; open one, its status line says how it gets its tiles"
+    )
 
 
 _CHECKS: dict[str, Callable[[KernelRuntime], str]] = {

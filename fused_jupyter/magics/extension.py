@@ -26,7 +26,9 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     except NoServerError:
         notes.append("no Jupyter server: UDFs run, but have no URL")
     if not _alias.install():
-        notes.append("`import fused` stays the official package, which was imported before; `fused` in this notebook is ours")
+        notes.append(
+            "`import fused` stays the official package, which was imported before; `fused` in this notebook is ours"
+        )
     print(" · ".join(notes))  # noqa: T201 - the one quiet line
 
 

@@ -30,12 +30,18 @@ class FusedMagics(Magics):
         self._runtime = runtime
 
     @magic_arguments()
-    @argument("name", nargs="?", help="What the UDF is called in URLs and in the notebook; the function's name by default.")
+    @argument(
+        "name", nargs="?", help="What the UDF is called in URLs and in the notebook; the function's name by default."
+    )
     @argument("--run", action="store_true", help="Run it and show what it returns.")
     @argument("--map", action="store_true", help="Show its tiles on a map.")
-    @argument("--cache-max-age", metavar="AGE", help="How long a result answers for itself: 10s, 5m, 48h, 7d; 0 keeps none.")
+    @argument(
+        "--cache-max-age", metavar="AGE", help="How long a result answers for itself: 10s, 5m, 48h, 7d; 0 keeps none."
+    )
     @argument("--engine", default="local", help="Where it runs: local (worker processes of this machine).")
-    @argument("--header", action="append", default=[], metavar="FILE", help="A Python file that travels with it as a module.")
+    @argument(
+        "--header", action="append", default=[], metavar="FILE", help="A Python file that travels with it as a module."
+    )
     @cell_magic
     def fused_udf(self, line: str, cell: str) -> Any:
         """Make the cell a UDF: one function, with the imports, constants and helpers beside it.

@@ -16,10 +16,10 @@ from typing import Any, Protocol
 
 from fused_jupyter.engines import WORKER_VARIABLE
 from fused_jupyter.errors import ArgumentError, UdfRuntimeError, UdfSerializationError
-from fused_jupyter.settings import Options
 from fused_jupyter.runtime.link import HostLink, OnText
 from fused_jupyter.runtime.registry import Registry
 from fused_jupyter.runtime.server import JupyterServer, find_server, server_pid
+from fused_jupyter.settings import Options
 from fused_jupyter.tiles import Tile
 from fused_jupyter.udfs import UdfDefinition
 from fused_jupyter.wire import Client, Grant, Publish, Revoke, Run, Status
@@ -257,5 +257,7 @@ def _unpickled(body: bytes, lengths: tuple[int, ...]) -> Any:
     try:
         return pickle.loads(pieces[0], buffers=pieces[1:])  # noqa: S301 - from our own worker, through our own host
     except Exception as exc:  # a class that only the worker knows, or of another version
-        message = f"the result cannot be rebuilt in the kernel: {exc}; return data, not an object of a class made in the UDF"
+        message = (
+            f"the result cannot be rebuilt in the kernel: {exc}; return data, not an object of a class made in the UDF"
+        )
         raise UdfSerializationError(message) from exc

@@ -7,15 +7,15 @@ import contextlib
 import hashlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 import orjson
 
 from fused_jupyter.caching import Entry
 from fused_jupyter.errors import FusedError, ShareError, UdfSerializationError, UnknownUdfError
-from fused_jupyter.settings import Options
 from fused_jupyter.runtime.registry import unknown_udf
+from fused_jupyter.settings import Options
 from fused_jupyter.tiles import Tile
 from fused_jupyter.udfs import UdfDefinition, parse_max_age
 from fused_jupyter.wire import Failure, Reply, Run, UdfSummary
@@ -114,6 +114,17 @@ class Gateway:
             )
         )
 
+    def known(self, run: Run, body: bytes = b"") -> tuple[Reply, bytes] | None:
+        """The answer, if memory has it: a warm tile costs no task and no turn of the event loop.
+
+        Raises:
+            FusedError: as `run` does before it asks an engine.
+        """
+        request = self._request(run, body)
+        if request.max_age <= 0 or (entry := self._results.in_memory(request.key, max_age=request.max_age)) is None:
+            return None
+        return self._from_cache(request, entry)
+
     async def run(self, run: Run, body: bytes = b"", *, on_text: OnText | None = None) -> tuple[Reply | Failure, bytes]:
         """Answer a request.
 
@@ -122,30 +133,42 @@ class Gateway:
             ShareError: the token opens nothing.
             FusedError: what the engine raises.
         """
+        request = self._request(run, body)
+        if request.max_age > 0 and (entry := await self._cached(request)) is not None:
+            return self._from_cache(request, entry)
         self.counts["requests"] += 1
-        definition = self._definition(run)
-        if run.tile is not None:
-            Tile(*run.tile)  # outside the grid: said here, before it costs a worker
-        run = replace(run, udf=definition.name, digest=definition.digest)
-        max_age = self._max_age(definition, run)
-        key = _key(definition, run, body)
-        etag = f'"{key[:32]}"' if run.returns == "encoded" else ""
-        if max_age > 0 and (entry := await self._cached(key, max_age)) is not None:
-            self.counts["cached"] += 1
-            reply, cached_body = self._from_cache(run, entry, etag=etag, max_age=max_age)
-            return self._signed(reply, definition), cached_body
-        answer, answer_body = await self._computed(key, definition, run, body, on_text=on_text)
+        answer, answer_body = await self._computed(request, body, on_text=on_text)
         if isinstance(answer, Failure):
             return replace(answer, id=run.id), answer_body
-        if max_age > 0 and answer.status in {200, 204}:
-            self._keep(key, answer, answer_body)
-        etag = etag if max_age > 0 else ""
-        return self._signed(replace(answer, id=run.id, etag=etag, max_age=max_age), definition), answer_body
+        if request.max_age > 0 and answer.status in {200, 204}:
+            self._keep(request.key, answer, answer_body)
+        signed = replace(
+            answer,
+            id=run.id,
+            etag=request.etag if request.max_age > 0 else "",
+            max_age=request.max_age,
+            kernel=self._kernel_id,
+            digest=request.definition.digest,
+        )
+        return signed, answer_body
 
     async def close(self) -> None:
         """Finish what is being written."""
         if self._writes:
             await asyncio.wait(self._writes, timeout=1.0)
+
+    def _request(self, run: Run, body: bytes) -> _Request:
+        definition = self._definition(run)
+        if run.tile is not None:
+            Tile(*run.tile)  # outside the grid: said here, before it costs a worker
+        return _Request(
+            definition=definition,
+            run=run
+            if run.udf and run.digest == definition.digest
+            else replace(run, udf=definition.name, digest=definition.digest),
+            key=_key(definition, run, body),
+            max_age=self._max_age(definition, run),
+        )
 
     def _definition(self, run: Run) -> UdfDefinition:
         name = run.udf
@@ -168,38 +191,47 @@ class Gateway:
             return definition.cache_max_age
         return parse_max_age(self._options.cache_max_age) if run.returns == "encoded" else 0
 
-    async def _cached(self, key: str, max_age: float) -> Entry | None:
-        entry = self._results.in_memory(key, max_age=max_age)
+    async def _cached(self, request: _Request) -> Entry | None:
+        entry = self._results.in_memory(request.key, max_age=request.max_age)
         if entry is None:
-            entry = await asyncio.to_thread(self._results.on_disk, key, max_age=max_age)
+            entry = await asyncio.to_thread(self._results.on_disk, request.key, max_age=request.max_age)
         return entry
 
-    def _from_cache(self, run: Run, entry: Entry, *, etag: str, max_age: int) -> tuple[Reply, bytes]:
-        remaining = max(0, int(max_age - entry.age))
-        if etag and run.if_none_match and etag in run.if_none_match:
-            self.counts["not_modified"] += 1
-            reply = Reply(id=run.id, status=304, etag=etag, max_age=remaining, cached=True)
-            return reply, b""
+    def _from_cache(self, request: _Request, entry: Entry) -> tuple[Reply, bytes]:
+        self.counts["requests"] += 1
+        self.counts["cached"] += 1
         meta = orjson.loads(entry.meta)
-        meta["buffers"] = tuple(meta.get("buffers", ()))
-        reply = Reply(id=run.id, etag=etag, max_age=remaining, cached=True, **meta)
-        return reply, entry.body
-
-    def _signed(self, reply: Reply, definition: UdfDefinition) -> Reply:
-        return replace(reply, kernel=self._kernel_id, digest=definition.digest)
+        meta["buffers"] = tuple(meta["buffers"])
+        body = entry.body
+        if request.etag and request.etag in (request.run.if_none_match or ""):
+            self.counts["not_modified"] += 1
+            meta["status"], body = 304, b""
+        reply = Reply(
+            id=request.run.id,
+            etag=request.etag,
+            max_age=max(0, int(request.max_age - entry.age)),
+            cached=True,
+            kernel=self._kernel_id,
+            digest=request.definition.digest,
+            **meta,
+        )
+        return reply, body
 
     def _keep(self, key: str, reply: Reply, body: bytes) -> None:
         fields = ("status", "media_type", "buffers", "stdout", "stderr", "seconds")
-        entry = Entry(created=time.time(), meta=orjson.dumps({name: getattr(reply, name) for name in fields}), body=body)
+        entry = Entry(
+            created=time.time(), meta=orjson.dumps({name: getattr(reply, name) for name in fields}), body=body
+        )
         self._results.remember(key, entry)
         task = asyncio.create_task(asyncio.to_thread(self._results.write, key, entry))
         self._writes.add(task)
         task.add_done_callback(self._writes.discard)
 
     async def _computed(
-        self, key: str, definition: UdfDefinition, run: Run, body: bytes, *, on_text: OnText | None
+        self, request: _Request, body: bytes, *, on_text: OnText | None
     ) -> tuple[Reply | Failure, bytes]:
         """One run for all who ask for the same at the same time; it stops when the last of them went away."""
+        definition, run, key = request.definition, request.run, request.key
         if on_text is not None or run.returns == "object":
             return await self._run(definition, run, body, on_text)
         flight = self._flights.get(key)
@@ -221,6 +253,22 @@ class Gateway:
                 udf=definition.name,
             )
         return answer, answer_body
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Request:
+    """A run with all that is known of it before it runs."""
+
+    definition: UdfDefinition
+    run: Run
+    key: str
+    max_age: int
+    """Seconds; 0 keeps nothing."""
+
+    @property
+    def etag(self) -> str:
+        """Strong: the key tells code, arguments, tile, format and encoder."""
+        return f'"{self.key[:32]}"' if self.run.returns == "encoded" else ""
 
 
 class _Flight:

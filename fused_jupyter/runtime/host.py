@@ -21,9 +21,9 @@ import orjson
 from fused_jupyter._version import __version__
 from fused_jupyter.caching import ResultCache
 from fused_jupyter.engines.local import LocalEngine
-from fused_jupyter.settings import Options
 from fused_jupyter.runtime.gateway import Gateway
 from fused_jupyter.runtime.listener import Listener
+from fused_jupyter.settings import Options
 from fused_jupyter.wire import PROTOCOL, Announcement
 from fused_jupyter.wire.announcement import process_started
 
@@ -47,9 +47,7 @@ async def serve(settings: HostSettings) -> None:
     started = time.time()
     options = Options.from_json(settings.options)
     engine = LocalEngine(options)
-    results = ResultCache(
-        Path(options.cache_directory), memory_size=options.cache_memory, disk_size=options.cache_size
-    )
+    results = ResultCache(Path(options.cache_directory), memory_size=options.cache_memory, disk_size=options.cache_size)
     gateway = Gateway(engine, results, options, kernel_id=settings.kernel_id)
 
     def status() -> dict[str, Any]:

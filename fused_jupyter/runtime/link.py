@@ -19,8 +19,8 @@ from typing import Any, TypeVar
 import orjson
 
 from fused_jupyter.errors import CancelledRunError, HostLostError
-from fused_jupyter.settings import Options
 from fused_jupyter.runtime.host import HostSettings
+from fused_jupyter.settings import Options
 from fused_jupyter.wire import PROTOCOL, Announcement, Client, Message, Output, Reply, Run, connect
 
 T = TypeVar("T")
@@ -28,7 +28,9 @@ OnText = Callable[[str, str], None]
 """Takes the stream (stdout or stderr) and the text."""
 
 _START_SECONDS = 20.0
-_SECRETS = frozenset({"JUPYTER_TOKEN", "JUPYTERHUB_API_TOKEN", "JPY_API_TOKEN", "CONFIGPROXY_AUTH_TOKEN", "FUSED_AUTH_TOKEN"})
+_SECRETS = frozenset(
+    {"JUPYTER_TOKEN", "JUPYTERHUB_API_TOKEN", "JPY_API_TOKEN", "CONFIGPROXY_AUTH_TOKEN", "FUSED_AUTH_TOKEN"}
+)
 """Variables that open a server; no UDF gets to see them."""
 
 

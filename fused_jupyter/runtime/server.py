@@ -56,7 +56,9 @@ def find_server(runtime_directory: Path, environment: Mapping[str, str] | None =
         )
     scheme = "https" if info.get("secure") else "http"
     origin = f"{scheme}://{_host(str(info.get('hostname', '')))}:{info['port']}"
-    return JupyterServer(base_url=_slashes(info["base_url"]), origin=origin, token=info.get("token", ""), pid=info["pid"])
+    return JupyterServer(
+        base_url=_slashes(info["base_url"]), origin=origin, token=info.get("token", ""), pid=info["pid"]
+    )
 
 
 def server_pid(environment: Mapping[str, str] | None = None) -> int:

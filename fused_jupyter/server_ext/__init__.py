@@ -1,4 +1,4 @@
-"""The jupyter-server extension: HTTP routes in front of runtime hosts. Knows `wire`, `settings` and `errors`, no more."""
+"""The jupyter-server extension: HTTP routes in front of runtime hosts. Knows `wire` and `errors`, no more."""
 
 from __future__ import annotations
 

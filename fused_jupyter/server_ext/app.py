@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, ClassVar
 
+from jupyter_server._tz import utcnow
 from jupyter_server.extension.application import ExtensionApp
-from traitlets import Bool, default
+from jupyter_server.serverapp import ServerApp
+from traitlets import Bool
 
 from fused_jupyter._version import __version__
 from fused_jupyter.server_ext.handlers import ROUTES
 from fused_jupyter.server_ext.hosts import Hosts
+from fused_jupyter.wire import Announcement
 
 BASE_URL_VARIABLE = "FUSED_JUPYTER_BASE_URL"
 """Tells kernels of this server where the routes are. Twin: runtime/server.py."""
@@ -25,7 +27,7 @@ class FusedExtension(ExtensionApp):
     load_other_extensions = True
     file_url_prefix = "/fused"
     description = __doc__ or ""
-    version: ClassVar[str] = __version__
+    version = __version__
 
     serve_foreign_kernels = Bool(
         default_value=False,
@@ -42,17 +44,14 @@ class FusedExtension(ExtensionApp):
         help="Answer URLs that carry a token for one UDF in their path, without a login.",
     ).tag(config=True)
 
-    @default("name")
-    def _name(self) -> str:
-        return "fused_jupyter"
-
     def initialize_settings(self) -> None:
         """Build the broker, and tell kernels to come where this server is."""
-        server = self.serverapp
+        server = self._server
         os.environ[BASE_URL_VARIABLE] = server.base_url
         self.hosts = Hosts(
             Path(server.runtime_dir),
-            is_ours=self._is_ours,
+            is_served=self._is_served,
+            has_kernel=self._has_kernel,
             on_served=self._note_activity,
         )
         self.settings["fused_hosts"] = self.hosts
@@ -62,24 +61,33 @@ class FusedExtension(ExtensionApp):
         """Add the routes; the base URL is put before them by Jupyter."""
         self.handlers.extend(ROUTES)
 
+    def current_activity(self) -> int:
+        """How many hosts this server serves, so that it does not end for idleness while it serves foreign ones."""
+        return len(self.hosts)
+
     async def stop_extension(self) -> None:
         """Hang up on every host."""
         os.environ.pop(BASE_URL_VARIABLE, None)
         await self.hosts.close()
 
-    def _is_ours(self, kernel_id: str, server_pid: int) -> bool:
-        return self.serve_foreign_kernels or server_pid == os.getpid() or kernel_id in self.serverapp.kernel_manager
+    @property
+    def _server(self) -> ServerApp:
+        assert self.serverapp is not None  # Jupyter links it before it calls anything here
+        return self.serverapp
+
+    def _is_served(self, announcement: Announcement) -> bool:
+        is_ours = announcement.server_pid == os.getpid() or self._has_kernel(announcement.kernel_id)
+        return is_ours or self.serve_foreign_kernels
+
+    def _has_kernel(self, kernel_id: str) -> bool:
+        return kernel_id in self._server.kernel_manager
 
     def _note_activity(self, kernel_id: str) -> None:
-        """A kernel that serves tiles is at work, though no message of Jupyter's says so."""
-        manager = self.serverapp.kernel_manager
-        if not self.keep_kernels_alive or kernel_id not in manager:
+        """A kernel that serves tiles is at work, and so is its server, though no message of Jupyter's says so."""
+        if not self.keep_kernels_alive:
             return
-        from jupyter_server._tz import utcnow
-
-        manager.get_kernel(kernel_id).last_activity = utcnow()
-
-    @property
-    def current_activity(self) -> dict[str, Any]:
-        """What would be lost if the server stopped now."""
-        return {"hosts": len(self.hosts)}
+        now = utcnow()
+        self._server.web_app.settings["last_activity_times"]["fused_jupyter"] = now
+        if self._has_kernel(kernel_id):
+            # Jupyter's own manager puts this attribute onto kernels of any class, so no class declares it.
+            setattr(self._server.kernel_manager.get_kernel(kernel_id), "last_activity", now)  # noqa: B010

@@ -5,21 +5,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import difflib
+import math
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fused_jupyter.errors import AccessError, HostLostError, ProtocolError, ShareError, UnknownUdfError
+from fused_jupyter.errors import AccessError, FusedError, HostLostError, ProtocolError, ShareError, UnknownUdfError
+from fused_jupyter.server_ext.recent import RecentAnswers
 from fused_jupyter.wire import Announcement, Client, Describe, Described, Message, Published, Reply, Run, connect
 from fused_jupyter.wire.announcement import announcements
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _ACTIVITY_SECONDS = 10.0
+_PATIENCE_SECONDS = 2.0
+_RETRY_SECONDS = 1.0
 _REMEMBERED = 200
+_RECENT_BYTES = 64 << 20
 
 
 @dataclass(slots=True, eq=False)
@@ -39,31 +44,49 @@ class Host:
         return self.announcement.kernel_id
 
     def learn(self, message: Published | Described) -> None:
-        """Take over what the host says it has."""
-        for udf in message.udfs:
-            self.udfs[udf["name"]] = dict(udf)
-        self.shares = frozenset(message.shares)
+        """Take over what the host says it has.
+
+        Raises:
+            ProtocolError: no host of ours says such things.
+        """
+        try:
+            for udf in message.udfs:
+                self.udfs[str(udf["name"])] = {**udf, "registered_at": float(udf["registered_at"])}
+            self.shares = frozenset(message.shares)
+        except (KeyError, TypeError, ValueError) as exc:
+            raise ProtocolError(f"the host of kernel {self.kernel_id} does not describe its UDFs as expected") from exc
 
 
 class Hosts:
-    """All hosts of this server's kernels."""
+    """All hosts of this server's kernels.
+
+    Args:
+        directory: where hosts announce themselves.
+        is_served: whether this server answers for the kernel of an announcement.
+        has_kernel: whether this server runs a kernel of that id.
+        on_served: called now and then with the id of a kernel whose UDFs are asked for.
+    """
 
     def __init__(
         self,
         directory: Path,
         *,
-        is_ours: Callable[[str, int], bool],
+        is_served: Callable[[Announcement], bool],
+        has_kernel: Callable[[str], bool],
         on_served: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._directory = directory
-        self._is_ours = is_ours
+        self._is_served = is_served
+        self._has_kernel = has_kernel
         self._on_served = on_served
         self._hosts: dict[str, Host] = {}
         self._departed: OrderedDict[str, frozenset[str]] = OrderedDict()
-        self._refused: dict[Path, ProtocolError | AccessError] = {}
+        self._refused: dict[str, ProtocolError | AccessError] = {}
+        self._retry_at = math.inf
         self._scanned_mtime = -1.0
         self._scanned_at = 0.0
         self._scanning = asyncio.Lock()
+        self._recent = RecentAnswers(_RECENT_BYTES)
         self._watchers: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
@@ -77,11 +100,11 @@ class Hosts:
             HostLostError: the kernel that had it is gone or restarting.
             ProtocolError: the kernel has another version of this package.
         """
+        if not _NAME.fullmatch(udf):
+            raise UnknownUdfError(f"{udf!r} cannot name a UDF: letters, digits and _, not starting with a digit")
         await self._scan_if_changed()
         if kernel is not None:
             return await self._pinned(kernel, udf)
-        if not _NAME.fullmatch(udf):
-            raise UnknownUdfError(f"{udf!r} cannot name a UDF: letters, digits and _, not starting with a digit")
         host = self._newest(udf)
         if host is None:
             await self._ask_all()  # it may have been registered this very moment
@@ -89,8 +112,9 @@ class Hosts:
         if host is not None:
             return host
         if any(udf in names for names in self._departed.values()):
-            raise HostLostError(f"the kernel that had {udf!r} is gone or restarting; run its cell again", udf=udf, retry_after=1)
-        raise self._unknown(udf)
+            message = f"the kernel that had {udf!r} is gone or restarting; run its cell again"
+            raise HostLostError(message, udf=udf, retry_after=1)
+        raise self._unknown(udf, self._alive())
 
     async def find_share(self, share: str) -> Host:
         """The host that a token is for.
@@ -107,10 +131,10 @@ class Hosts:
         raise ShareError("this token opens nothing here")
 
     async def all(self) -> list[Host]:
-        """Every host, the one with the newest registration first."""
+        """Every host that can be asked now."""
         await self._scan_if_changed()
         await self._ask_all()
-        return sorted(self._alive(), key=lambda host: -max((u["registered_at"] for u in host.udfs.values()), default=0.0))
+        return list(self._alive())
 
     async def has(self, kernel: str) -> bool:
         """Whether a kernel's host can be asked now."""
@@ -127,7 +151,11 @@ class Hosts:
         if now - host.served_at > _ACTIVITY_SECONDS:
             host.served_at = now
             self._on_served(host.kernel_id)
-        return await host.client.reply_to(run)
+        if (known := self._recent.get(host.kernel_id, run)) is not None:
+            return known
+        reply, body = await host.client.reply_to(run)
+        self._recent.put(host.kernel_id, run, reply, body)
+        return reply, body
 
     async def close(self) -> None:
         """Hang up on all."""
@@ -143,13 +171,11 @@ class Hosts:
             await self._scan_if_changed(force=True)
             host = self._hosts.get(kernel)
         if host is None or not host.client.is_open:
-            if kernel in self._departed or self._is_ours(kernel, -1):
-                raise HostLostError("the kernel of this URL is gone or restarting; run its cells again", udf=udf, retry_after=1)
-            raise UnknownUdfError(f"no running kernel {kernel!r} has UDFs here", udf=udf)
-        if udf and udf not in host.udfs:
+            raise self._absent(kernel, udf)
+        if udf not in host.udfs:
             await self._ask(host)
-            if udf not in host.udfs:
-                raise self._unknown(udf, host)
+        if udf not in host.udfs:
+            raise self._unknown(udf, [host])
         return host
 
     def _newest(self, udf: str) -> Host | None:
@@ -159,37 +185,52 @@ class Hosts:
     def _alive(self) -> Iterator[Host]:
         return (host for host in self._hosts.values() if host.client.is_open)
 
-    def _unknown(self, udf: str, host: Host | None = None) -> UnknownUdfError | ProtocolError | AccessError:
-        known = {name for one in ([host] if host else self._alive()) for name in one.udfs}
+    def _absent(self, kernel: str, udf: str) -> FusedError:
+        if kernel in self._refused:
+            return self._refused[kernel].with_traceback(None)
+        if kernel in self._departed or self._has_kernel(kernel):
+            message = "the kernel of this URL is gone or restarting; run its cells again"
+            return HostLostError(message, udf=udf, retry_after=1)
+        return UnknownUdfError(f"no running kernel {kernel!r} has UDFs here", udf=udf)
+
+    def _unknown(self, udf: str, hosts: Iterable[Host]) -> FusedError:
+        known = sorted({name for host in hosts for name in host.udfs})
         if not known and self._refused:
-            return next(iter(self._refused.values()))
+            return next(iter(self._refused.values())).with_traceback(None)
         near = difflib.get_close_matches(udf, known, n=2)
-        there = f"there are {', '.join(sorted(known)[:10])}" if known else "no running kernel has one; run a %%fused_udf cell"
+        there = f"there are {', '.join(known[:10])}" if known else "no running kernel has one; run a %%fused_udf cell"
         hint = f"did you mean {' or '.join(near)}?" if near else there
         return UnknownUdfError(f"no UDF is called {udf!r}; {hint}", udf=udf)
 
     async def _ask_all(self) -> None:
-        await asyncio.gather(*(self._ask(host) for host in tuple(self._alive())))
+        async with self._scanning:  # a host that is being connected to is asked as well
+            hosts = tuple(self._alive())
+        await asyncio.gather(*(self._ask(host) for host in hosts))
 
     async def _ask(self, host: Host) -> None:
-        """What a host has now; its earlier news have been read by the time it answers."""
-        with contextlib.suppress(HostLostError):
-            answer, _ = await host.client.call(Describe(id=host.client.next_number()))
+        """What a host has now; its earlier news have been read by the time it answers.
+
+        One that is stuck or talks nonsense keeps what it had, and nobody waiting.
+        """
+        with contextlib.suppress(HostLostError, ProtocolError, TimeoutError):
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                answer, _ = await host.client.call(Describe(id=host.client.next_number()))
             if isinstance(answer, Described):
                 host.learn(answer)
 
     # -- finding
 
     async def _scan_if_changed(self, *, force: bool = False) -> None:
-        """Look into the runtime directory when it changed; a file's time is too coarse for changes just after a look."""
+        """Look into the runtime directory if it changed; its time is too coarse for changes just after a look."""
         try:
             mtime = self._directory.stat().st_mtime
         except FileNotFoundError:
             return
-        if not force and mtime == self._scanned_mtime and mtime < self._scanned_at - 0.05:
+        is_settled = mtime == self._scanned_mtime and mtime < self._scanned_at - 0.05
+        if is_settled and not force and time.monotonic() < self._retry_at:
             return
         async with self._scanning:
-            self._scanned_at, self._scanned_mtime = time.time(), mtime
+            self._scanned_at, self._scanned_mtime, self._retry_at = time.time(), mtime, math.inf
             await self._scan()
 
     async def _scan(self) -> None:
@@ -198,40 +239,41 @@ class Hosts:
             known = self._hosts.get(announcement.kernel_id)
             if known is not None and known.client.is_open and known.announcement == announcement:
                 continue
-            if not self._is_ours(announcement.kernel_id, announcement.server_pid):
+            if not self._is_served(announcement):
                 continue
-            if not announcement.is_alive:
-                self._note_departed(announcement.kernel_id, known)
-                with contextlib.suppress(OSError):
-                    path.unlink()  # left behind by a host that was killed
+            if announcement.is_alive:
+                await self._connect(announcement)
                 continue
-            await self._connect(path, announcement)
+            self._note_departed(announcement.kernel_id, known)
+            with contextlib.suppress(OSError):
+                path.unlink()  # left behind by a host that was killed
 
-    async def _connect(self, path: Path, announcement: Announcement) -> None:
-        host: Host | None = None
-        early: list[Message] = []
+    async def _connect(self, announcement: Announcement) -> None:
+        news: list[Published] = []
+        learn: Callable[[Published], None] = news.append
 
         def on_event(message: Message) -> None:
             if isinstance(message, Published):
-                early.append(message) if host is None else host.learn(message)
+                learn(message)
 
         try:
-            client = await connect(announcement, role="server", on_event=on_event)
-        except HostLostError:
-            return  # it is just ending; the next look finds its file gone
+            client = await connect(announcement, role="server", on_event=on_event, timeout=_PATIENCE_SECONDS)
+        except HostLostError:  # it is just ending, or the machine is too busy for it to answer in time
+            self._retry_at = time.monotonic() + _RETRY_SECONDS
+            return
         except (ProtocolError, AccessError) as exc:
-            self._refused[path] = exc
+            self._refused[announcement.kernel_id] = exc
             return
         host = Host(announcement, client)
-        for message in early:
-            assert isinstance(message, Published)
-            host.learn(message)
+        learn = host.learn
+        for message in news:
+            learn(message)
         self._hosts[announcement.kernel_id] = host
         self._departed.pop(announcement.kernel_id, None)
-        await self._ask(host)
         watcher = asyncio.create_task(self._watch(host))
         self._watchers.add(watcher)
         watcher.add_done_callback(self._watchers.discard)
+        await self._ask(host)
 
     async def _watch(self, host: Host) -> None:
         """Notice at once when a host hangs up."""

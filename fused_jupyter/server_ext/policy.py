@@ -4,15 +4,31 @@ from __future__ import annotations
 
 import hmac
 import re
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec, cast
 from urllib.parse import urlsplit
 
 from jupyter_server.auth import IdentityProvider, User
+from jupyter_server.auth.decorator import authorized
 from jupyter_server.auth.identity import PasswordIdentityProvider
 from jupyter_server.base.handlers import JupyterHandler
-from tornado.web import HTTPError
+from tornado import web
+
+P = ParamSpec("P")
+Method = Callable[P, Coroutine[Any, Any, None]]
 
 _AUTHORIZATION = re.compile(r"(?:token|bearer)\s+(\S+)", re.IGNORECASE)
 _STOCK_PROVIDERS = (IdentityProvider, PasswordIdentityProvider)
+
+
+def may_execute(method: Method[P]) -> Method[P]:
+    """Let in only who is logged in and may run code.
+
+    Every method of every route carries this or Jupyter's `allow_unauthenticated`. The action is always named: left
+    open, Jupyter would take a GET for reading, and remember the first handler's answer for those that inherit it.
+    """
+    decorate = cast("Callable[[Method[P]], Method[P]]", authorized("execute", resource="fused"))
+    return cast("Method[P]", web.authenticated(decorate(method)))
 
 
 def recognise_token(handler: JupyterHandler) -> User | None:
@@ -29,13 +45,16 @@ def recognise_token(handler: JupyterHandler) -> User | None:
         return None
     if not hmac.compare_digest(match[1].encode(), provider.token.encode()):
         return None
-    return User(username="token", name="token", display_name="token")
+    # Beside the token, a login cookie says which user this is: an authorizer may care.
+    known = provider.get_user_cookie(handler)
+    return known if isinstance(known, User) else User(username="token", name="token", display_name="token")
 
 
 def check_site(handler: JupyterHandler) -> None:
     """Refuse a request that another site's page made with the user's cookie: a GET here runs code.
 
     Browsers say where a request comes from; a page on another port of the same host is `same-site`, and no better.
+    They say it in `Sec-Fetch-Site` only to HTTPS and to this machine; elsewhere `Origin` or `Referer` must do.
 
     Raises:
         HTTPError: 403.
@@ -47,7 +66,18 @@ def check_site(handler: JupyterHandler) -> None:
     if site is not None:
         allowed = site in {"same-origin", "none"}
     else:
-        source = headers.get("Origin") or headers.get("Referer") or ""
-        allowed = urlsplit(source).netloc == handler.request.host
+        allowed = _host_of(headers.get("Origin") or headers.get("Referer") or "") == handler.request.host
     if not allowed:
-        raise HTTPError(403, f"a page of another site may not run UDFs (Sec-Fetch-Site: {site}); use a token")
+        raise web.HTTPError(
+            403,
+            "only a page of this server may run UDFs with a login cookie (Sec-Fetch-Site: %s); others send the header "
+            "Authorization: token <token of the Jupyter server>, or, where it has none, Origin: <its address>",
+            site,
+        )
+
+
+def _host_of(address: str) -> str:
+    try:
+        return urlsplit(address).netloc
+    except ValueError:  # no address at all, e.g. http://[
+        return ""

@@ -10,10 +10,16 @@ import orjson
 from fused_jupyter.errors import ArgumentError, TileError
 from fused_jupyter.wire import Run
 
-RESERVED = frozenset({"format", "dtype_out_raster", "dtype_out_vector", "cache_max_age", "kernel", "v", "token", "_xsrf"})
+RESERVED = frozenset(
+    {"format", "dtype_out_raster", "dtype_out_vector", "cache_max_age", "kernel", "v", "token", "_xsrf"}
+)
 """Query parameters that are ours or Jupyter's; all others are the UDF's arguments."""
 
+MAX_BODY = 1_000_000
+"""Bytes of arguments in a POST. They travel in a frame's header; larger things are files."""
+
 Query = Mapping[str, Sequence[bytes]]
+"""As tornado parses it: names decoded as Latin-1, values not at all."""
 
 
 def parse_tile(z: str, x: str, y: str) -> tuple[int, int, int]:
@@ -31,7 +37,13 @@ def parse_tile(z: str, x: str, y: str) -> tuple[int, int, int]:
 
 
 def make_run(
-    number: int, *, udf: str, query: Query, extension: str | None, tile: tuple[int, int, int] | None, body: Mapping[str, Any]
+    number: int,
+    *,
+    udf: str,
+    query: Query,
+    extension: str | None,
+    tile: tuple[int, int, int] | None,
+    body: Mapping[str, Any],
 ) -> Run:
     """The request for the host."""
     return Run(
@@ -51,12 +63,16 @@ def make_run(
 def arguments(query: Query) -> dict[str, Any]:
     """The UDF's arguments: text, or a list of texts where a name came more than once.
 
+    Raises:
+        ArgumentError: a name or value is no UTF-8.
+
     >>> arguments({"n": [b"1"], "tag": [b"a", b"b"], "format": [b"png"]})
     {'n': '1', 'tag': ['a', 'b']}
     """
     found: dict[str, Any] = {}
-    for name, values in query.items():
-        if name not in RESERVED:
+    for latin, values in query.items():
+        if latin not in RESERVED:
+            name = _text(latin, latin.encode("latin-1"))
             texts = [_text(name, value) for value in values]
             found[name] = texts[0] if len(texts) == 1 else texts
     return found
@@ -72,8 +88,13 @@ def parse_body(body: bytes, content_type: str, form: Query) -> dict[str, Any]:
     """The arguments in the body of a POST: a JSON object, or a form.
 
     Raises:
-        ArgumentError: neither.
+        ArgumentError: neither, or too long.
+
+    >>> parse_body(b'{"min_mag": 6}', "application/json", {})
+    {'min_mag': 6}
     """
+    if len(body) > MAX_BODY:
+        raise ArgumentError(f"the body has {len(body)} bytes, {MAX_BODY} are allowed; pass a file's address instead")
     if not body:
         return {}
     if content_type.startswith(("application/x-www-form-urlencoded", "multipart/form-data")):
@@ -91,4 +112,4 @@ def _text(name: str, value: bytes) -> str:
     try:
         return value.decode()
     except UnicodeDecodeError as exc:
-        raise ArgumentError(f"{name}: the value is no UTF-8 text", parameter=name) from exc
+        raise ArgumentError(f"{name}: the text is no UTF-8", parameter=name) from exc

@@ -1,4 +1,4 @@
-"""Settings: one frozen value, each field with its unit; the environment variable `FUSED_<NAME>` overrides the default."""
+"""Settings: one frozen value, each field with its unit; the variable `FUSED_<NAME>` overrides the default."""
 
 from fused_jupyter.settings._options import Options
 

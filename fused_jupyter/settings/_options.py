@@ -73,6 +73,10 @@ class Options:
     def __post_init__(self) -> None:
         for setting in fields(self):
             value = getattr(self, setting.name)
+            kind = _KINDS[str(setting.type)]
+            if isinstance(value, bool) or not isinstance(value, kind):
+                wanted = " or ".join(one.__name__ for one in kind)
+                raise ArgumentError(f"options.{setting.name}: got {value!r}, need {wanted}")
             if isinstance(value, (int, float)) and value < 0:
                 raise ArgumentError(f"options.{setting.name}: got {value}, need 0 or more")
         if self.workers < 1:
@@ -93,11 +97,20 @@ class Options:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """The settings that `to_json` wrote."""
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        fields: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in values.items()}
+        return cls(**fields)
 
     def to_json(self) -> dict[str, Any]:
         """All settings, for the host process."""
         return asdict(self)
+
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "int": (int,),
+    "float": (float, int),
+    "str": (str,),
+    "tuple[str, ...]": (tuple,),
+}
 
 
 def _convert(name: str, text: str, *, like: Any) -> Any:  # the kind of the default decides

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence, Sized
 from math import isfinite
 from typing import Self
 
@@ -22,17 +23,27 @@ class Bounds(list[float]):
     (59.0, 59.0, [-10.0, 50.0, 2.0, 59.0])
     """
 
-    def __init__(self, sides: list[float] | tuple[float, ...]) -> None:
+    def __init__(self, sides: Sequence[float]) -> None:
+        if isinstance(sides, str) or not isinstance(sides, Sized):
+            raise ArgumentError(f"bounds: got {sides!r}, need four numbers west,south,east,north, e.g. -10,50,2,59")
         if len(sides) != 4:
-            raise ArgumentError(f"bounds: got {len(sides)} numbers in {sides!r}, need west,south,east,north, e.g. -10,50,2,59")
+            raise ArgumentError(
+                f"bounds: got {len(sides)} numbers in {sides!r}, need west,south,east,north, e.g. -10,50,2,59"
+            )
         try:
             super().__init__(float(side) for side in sides)
         except (TypeError, ValueError) as exc:
-            raise ArgumentError(f"bounds: got {sides!r}, need four numbers west,south,east,north, e.g. -10,50,2,59") from exc
+            raise ArgumentError(
+                f"bounds: got {sides!r}, need four numbers west,south,east,north, e.g. -10,50,2,59"
+            ) from exc
         if not all(isfinite(side) for side in self):
-            raise ArgumentError(f"bounds: got {sides!r}, need four finite numbers west,south,east,north, e.g. -10,50,2,59")
+            raise ArgumentError(
+                f"bounds: got {sides!r}, need four finite numbers west,south,east,north, e.g. -10,50,2,59"
+            )
         if self.south > self.north:
-            raise ArgumentError(f"bounds: south {self.south} is above north {self.north}; the order is west,south,east,north")
+            raise ArgumentError(
+                f"bounds: south {self.south} is above north {self.north}; the order is west,south,east,north"
+            )
 
     @classmethod
     def of(cls, west: float, south: float, east: float, north: float) -> Self:

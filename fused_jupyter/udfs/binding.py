@@ -27,7 +27,9 @@ def bind(parameters: Sequence[Parameter], given: Mapping[str, Any]) -> dict[str,
             continue
         if parameter.is_required:
             example = f"?{parameter.name}=…"
-            raise ArgumentError(f"{parameter.name}: missing, the UDF needs it ({parameter}); add {example}", parameter=parameter.name)
+            raise ArgumentError(
+                f"{parameter.name}: missing, the UDF needs it ({parameter}); add {example}", parameter=parameter.name
+            )
         bound[parameter.name] = None
     return bound
 

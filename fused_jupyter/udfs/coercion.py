@@ -71,6 +71,9 @@ def parse_dict(value: Any) -> dict[Any, Any]:
     return dict(parsed)
 
 
+_MISFITS = (ValueError, TypeError, KeyError, OverflowError)
+"""What a coercer raises."""
+
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False, "on": True, "off": False}
 
 COERCERS: dict[Any, Coercion] = {
@@ -95,18 +98,30 @@ def coerce(value: Any, annotation: Any, *, parameter: str, coercers: Mapping[Any
     """
     if value is None or annotation is inspect.Parameter.empty:
         return value
+    try:
+        return _fit(value, annotation, coercers)
+    except _MISFITS as exc:
+        known = [coercion for choice in _choices(annotation) if (coercion := _coercion(choice, coercers))]
+        expected = " or ".join(dict.fromkeys(coercion.expected for coercion in known))
+        why = f" ({exc.message})" if isinstance(exc, ArgumentError) else ""
+        raise ArgumentError(f"{parameter}: got {_shown(value)}, need {expected}{why}", parameter=parameter) from exc
+
+
+def _fit(value: Any, annotation: Any, coercers: Mapping[Any, Coercion]) -> Any:
+    """The value as the first choice that takes it; as it is where the annotation says nothing to us, such as Any."""
+    if value is None and type(None) in typing.get_args(annotation):
+        return None
+    choices = _choices(annotation)
     failure: Exception | None = None
-    wanted = [choice for choice in _choices(annotation) if _coercion(choice, coercers) is not None]
-    for choice in wanted:
-        try:
-            return _convert(value, choice, coercers)
-        except (ValueError, TypeError, KeyError, OverflowError) as exc:
-            failure = exc
-    if failure is None:
-        return value  # an annotation that says nothing to us, such as Any
-    expected = " or ".join(dict.fromkeys(coercion.expected for choice in wanted if (coercion := _coercion(choice, coercers))))
-    why = f" ({failure.message})" if isinstance(failure, ArgumentError) else ""
-    raise ArgumentError(f"{parameter}: got {_shown(value)}, need {expected}{why}", parameter=parameter) from failure
+    for choice in choices:
+        if _coercion(choice, coercers) is not None:
+            try:
+                return _convert(value, choice, coercers)
+            except _MISFITS as exc:
+                failure = exc
+    if failure is None or any(_coercion(choice, coercers) is None for choice in choices):
+        return value
+    raise failure
 
 
 def _choices(annotation: Any) -> list[Any]:
@@ -126,18 +141,17 @@ def _coercion(choice: Any, coercers: Mapping[Any, Coercion]) -> Coercion | None:
 
 def _convert(value: Any, choice: Any, coercers: Mapping[Any, Coercion]) -> Any:
     coercion = _coercion(choice, coercers)
-    if coercion is None:
-        return value
+    assert coercion is not None
     whole = coercion.convert(value)
     arguments = typing.get_args(choice)
     if isinstance(whole, list) and len(arguments) == 1:
-        return [_convert(item, arguments[0], coercers) for item in whole]
+        return [_fit(item, arguments[0], coercers) for item in whole]
     if isinstance(whole, tuple) and arguments:
         inner = [arguments[0]] * len(whole) if arguments[-1] is Ellipsis else arguments
-        return tuple(_convert(item, kind, coercers) for item, kind in zip(whole, inner, strict=True))
+        return tuple(_fit(item, kind, coercers) for item, kind in zip(whole, inner, strict=True))
     if isinstance(whole, dict) and len(arguments) == 2:
         key, item = arguments
-        return {_convert(k, key, coercers): _convert(v, item, coercers) for k, v in whole.items()}
+        return {_fit(k, key, coercers): _fit(v, item, coercers) for k, v in whole.items()}
     return whole
 
 

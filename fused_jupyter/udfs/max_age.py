@@ -23,4 +23,6 @@ def parse_max_age(value: str | int) -> int:
         return value
     if isinstance(value, str) and (match := _PATTERN.fullmatch(value)):
         return int(match[1]) * _SECONDS[match[2].lower()]
-    raise ArgumentError(f"cache_max_age: got {value!r}, need seconds or a text such as 10s, 5m, 48h, 7d; 0 keeps nothing")
+    raise ArgumentError(
+        f"cache_max_age: got {value!r}, need seconds or a text such as 10s, 5m, 48h, 7d; 0 keeps nothing"
+    )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+import functools
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 Kind = Literal["positional", "keyword", "variadic"]
 
 _SPATIAL_TYPES = frozenset({"Bounds", "Bbox", "TileXYZ", "TileGDF", "Tile", "ViewportGDF"})
+_UNIONS = frozenset({"Optional", "Union"})
 _SPATIAL_NAMES = ("bounds", "bbox")
 
 
@@ -27,6 +29,11 @@ class Parameter:
     kind: Kind = "positional"
     is_spatial: bool = False
     """Whether this is the one that takes the tile."""
+
+    @property
+    def bare_annotation(self) -> str:
+        """``Bounds`` of ``Bounds | None`` or ``Optional[Bounds]``; other annotations as they are."""
+        return without_none(self.annotation)
 
     @property
     def has_default(self) -> bool:
@@ -77,6 +84,41 @@ def parameters_of(function: ast.FunctionDef) -> tuple[Parameter, ...]:
     return tuple(_marked(parameter) if parameter.name == spatial else parameter for parameter in found)
 
 
+def without_none(annotation: str) -> str:
+    """The annotation of a value that is not None.
+
+    >>> without_none("int | None"), without_none("Optional[fused.types.Bounds]"), without_none("int | str")
+    ('int', 'fused.types.Bounds', 'int | str')
+    """
+    kinds, _ = _kinds(annotation)
+    return kinds[0] if len(kinds) == 1 else annotation
+
+
+@functools.lru_cache(maxsize=256)
+def _kinds(annotation: str) -> tuple[tuple[str, ...], bool]:
+    """What a value may be, and whether it may also be None."""
+    try:
+        choices = [ast.unparse(choice) for choice in _choices(ast.parse(annotation, mode="eval").body)]
+    except SyntaxError:  # text in quotes that is no annotation
+        return (annotation,), False
+    return tuple(choice for choice in choices if choice != "None"), "None" in choices
+
+
+def _choices(node: ast.expr) -> Iterator[ast.expr]:
+    """The members of a union, however it is written."""
+    match node:
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            yield from _choices(left)
+            yield from _choices(right)
+        case ast.Subscript(value=generic, slice=inner) if ast.unparse(generic).rpartition(".")[2] in _UNIONS:
+            for choice in inner.elts if isinstance(inner, ast.Tuple) else [inner]:
+                yield from _choices(choice)
+            if ast.unparse(generic).endswith("Optional"):
+                yield ast.Constant(None)
+        case _:
+            yield node
+
+
 def schema_of(parameters: Sequence[Parameter]) -> dict[str, Any]:
     """All parameters as one JSON Schema object."""
     return {
@@ -124,7 +166,7 @@ def _spatial_name(parameters: Sequence[Parameter]) -> str | None:
         return None
     first = parameters[0]
     if first.annotation:
-        return first.name if first.annotation.rpartition(".")[2] in _SPATIAL_TYPES else None
+        return first.name if first.bare_annotation.rpartition(".")[2] in _SPATIAL_TYPES else None
     return None if first.has_default and first.default_text != "None" else first.name
 
 
@@ -145,13 +187,10 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
 
 def _schema_of(annotation: str) -> dict[str, Any]:
     """The schema for an annotation's text; what the text does not tell is left open."""
-    parts = [part.strip() for part in annotation.removeprefix("typing.").split("|")]
-    if annotation.removeprefix("typing.").startswith("Optional["):
-        parts = [annotation[annotation.index("[") + 1 : -1], "None"]
-    known = [_SCHEMAS.get(part.partition("[")[0].lower()) for part in parts if part != "None"]
-    if len(known) != 1 or known[0] is None:
+    kinds, may_be_none = _kinds(annotation)
+    if len(kinds) != 1:
         return {}
-    schema = dict(known[0])
-    if "None" in parts:
+    schema = dict(_SCHEMAS.get(kinds[0].partition("[")[0].rpartition(".")[2].lower(), {}))
+    if schema and may_be_none:
         schema["type"] = [schema["type"], "null"]
     return schema

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from math import floor, isfinite, log10
+from math import floor, log10
 from typing import Any, Literal
 
 from fused_jupyter.widgets._registry import Parameter
+
+_SMALLEST, _LARGEST = 1e-9, 2.0**52
+"""Sizes that a slider can show; nan and infinity are beyond too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +45,15 @@ def controls_of(parameters: Iterable[Parameter]) -> list[Control]:
 def _is_offered(parameter: Parameter) -> bool:
     return (
         parameter.has_default
+        and _is_drawable(parameter.default)
         and not parameter.is_spatial
         and parameter.kind != "variadic"
         and not parameter.name.startswith("_")
     )
+
+
+def _is_drawable(default: Any) -> bool:
+    return not isinstance(default, (int, float)) or default == 0 or _SMALLEST <= abs(default) < _LARGEST
 
 
 def _type_of(parameter: Parameter) -> type:
@@ -61,8 +69,6 @@ def _int_slider(name: str, default: int) -> Control:
 
 
 def _float_slider(name: str, default: float) -> Control:
-    if not isfinite(default):
-        default = 0.0
     low, high = _range(default, otherwise=1.0)
     return Control(
         name=name, kind="slider", type="float", value=float(default), min=low, max=high, step=_step(high - low)

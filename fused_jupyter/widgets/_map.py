@@ -48,7 +48,8 @@ class FusedMap(anywidget.AnyWidget):
         TypeError: an unknown keyword.
     """
 
-    _esm: ClassVar = asset("loader.js")
+    # Text, not a path: anywidget watches a path for changes, and its watch keeps every closed map alive.
+    _esm: ClassVar = asset("loader.js").read_text(encoding="utf-8")
 
     layers = traitlets.List(traitlets.Instance(TileLayer), read_only=True).tag(sync=True, to_json=_layers_to_json)
     """The layers, from the lowest to the highest. Change them with `add` and `remove`.

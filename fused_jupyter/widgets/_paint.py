@@ -15,10 +15,10 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     "fill": {"fill-opacity": 0.4},
     "line": {"line-width": ["interpolate", ["linear"], ["zoom"], 3, 0.8, 12, 2.0], "line-opacity": 0.95},
     "circle": {
-        "circle-radius": ["interpolate", ["linear"], ["zoom"], 1, 2.5, 8, 4.5, 14, 7],
+        "circle-radius": ["interpolate", ["linear"], ["zoom"], 0, 1.5, 4, 3, 14, 7],
         "circle-opacity": 0.85,
         "circle-stroke-color": "#ffffff",
-        "circle-stroke-width": ["interpolate", ["linear"], ["zoom"], 3, 0.4, 10, 1.2],
+        "circle-stroke-width": ["interpolate", ["linear"], ["zoom"], 2, 0, 6, 1],
     },
     # A new version replaces the old tiles at once instead of shining through them.
     "raster": {"raster-fade-duration": 0},

@@ -2,7 +2,15 @@
 
 from fused_jupyter.wire.announcement import Announcement
 from fused_jupyter.wire.client import Client, connect
-from fused_jupyter.wire.frames import MAX_BODY, MAX_HEADER, FrameReader, pack, read_frame, read_frame_sync, write_frame_sync
+from fused_jupyter.wire.frames import (
+    MAX_BODY,
+    MAX_HEADER,
+    FrameReader,
+    pack,
+    read_frame,
+    read_frame_sync,
+    write_frame_sync,
+)
 from fused_jupyter.wire.handshake import PROTOCOL
 from fused_jupyter.wire.messages import (
     Cancel,

@@ -1,9 +1,10 @@
-"""The file by which a runtime host is found: `jupyter_runtime_dir()/fused-<kernel id>.json`, 0600, written by rename."""
+"""The file by which a host is found: `jupyter_runtime_dir()/fused-<kernel id>.json`, 0600, written by rename."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -57,11 +58,11 @@ class Announcement:
             FileNotFoundError: it went away meanwhile.
         """
         status = path.lstat()
-        if status.st_uid != os.getuid() or status.st_mode & 0o077:
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
             raise ProtocolError(f"{path}: not a private file of this user, passed over")
         try:
             fields = orjson.loads(path.read_bytes())
-            return cls(**{name: fields[name] for name in cls.__dataclass_fields__})
+            return cls(**{name: kind(fields[name]) for name, kind in _KINDS.items()})
         except (ValueError, KeyError, TypeError) as exc:
             raise ProtocolError(f"{path}: no announcement that this version understands") from exc
 
@@ -74,7 +75,14 @@ class Announcement:
             return False
         except PermissionError:
             return False  # the pid is somebody else's by now
-        return self.pid_started in {0.0, process_started(self.pid)}
+        started = process_started(self.pid)
+        return started != _ENDED and self.pid_started in {0.0, started}
+
+
+_KINDS = {name: {"str": str, "int": int, "float": float}[kind] for name, kind in Announcement.__annotations__.items()}
+
+_ENDED = -1.0
+"""Instead of a start: the process ended, but its parent has not taken note yet."""
 
 
 def announcements(directory: Path) -> Iterator[tuple[Path, Announcement]]:
@@ -85,9 +93,13 @@ def announcements(directory: Path) -> Iterator[tuple[Path, Announcement]]:
 
 
 def process_started(pid: int) -> float:
-    """Start of a process in clock ticks since boot (proc(5), field 22); 0 where /proc does not exist."""
+    """Start of a process in clock ticks since boot (proc(5), field 22).
+
+    0 where /proc does not exist, negative for a process that ended and waits for its parent to notice.
+    """
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
     except OSError:
         return 0.0
-    return float(text.rpartition(")")[2].split()[19])
+    state, *numbers = text.rpartition(")")[2].split()
+    return _ENDED if state in {"Z", "X"} else float(numbers[18])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Callable
 from typing import Protocol
 
 from fused_jupyter.errors import FusedError, HostLostError, ProtocolError
@@ -20,10 +19,12 @@ _LIMIT = 1 << 20
 class OnEvent(Protocol):
     """Takes messages that answer no call, and `Output` of calls."""
 
-    def __call__(self, message: Message, /) -> None: ...
+    def __call__(self, message: Message, /) -> None:
+        """Take one, at once: the connection waits."""
+        ...
 
 
-async def connect(announcement: Announcement, *, role: Role, on_event: OnEvent, timeout: float = 2.0) -> Client:
+async def connect(announcement: Announcement, *, role: Role, on_event: OnEvent, timeout: float = 2.0) -> Client:  # noqa: ASYNC109 - of the whole handshake
     """A connection, ready to call.
 
     Raises:
@@ -34,9 +35,15 @@ async def connect(announcement: Announcement, *, role: Role, on_event: OnEvent, 
     try:
         async with asyncio.timeout(timeout):
             reader, writer = await _open(announcement.address)
-            await introduce(reader, writer, secret=announcement.secret, role=role)
+            try:
+                await introduce(reader, writer, secret=announcement.secret, role=role)
+            except BaseException:
+                writer.close()
+                raise
     except (OSError, EOFError) as exc:  # TimeoutError is an OSError
-        raise HostLostError(f"the runtime host of kernel {announcement.kernel_id} does not answer", retry_after=1) from exc
+        raise HostLostError(
+            f"the runtime host of kernel {announcement.kernel_id} does not answer", retry_after=1
+        ) from exc
     return Client(reader, writer, on_event=on_event)
 
 
@@ -85,6 +92,8 @@ class Client:
             with contextlib.suppress(FusedError):
                 self._write(Cancel(id=message.id))
             raise
+        except OSError as exc:  # of drain: the host hung up while the body was on its way
+            raise HostLostError("the runtime host has stopped", retry_after=1) from exc
         finally:
             self._waiting.pop(message.id, None)
             self._outputs.pop(message.id, None)
@@ -147,5 +156,3 @@ async def _open(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWrite
     if address.startswith("127.0.0.1:"):
         return await asyncio.open_connection("127.0.0.1", int(address.rpartition(":")[2]), limit=_LIMIT)
     return await asyncio.open_unix_connection(address, limit=_LIMIT)
-
-

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Iterator
 
 from fused_jupyter.errors import ProtocolError
 
@@ -23,13 +22,13 @@ _LENGTHS = struct.Struct("!II")
 
 
 def pack(header: bytes, body_length: int) -> bytes:
-    """What precedes the body on the wire.
+    r"""What precedes the body on the wire.
 
     Raises:
         ProtocolError: the frame is larger than the peer would accept.
 
     >>> pack(b"{}", 5)
-    b'\\x00\\x00\\x00\\x02\\x00\\x00\\x00\\x05{}'
+    b'\x00\x00\x00\x02\x00\x00\x00\x05{}'
     """
     _check(len(header), body_length)
     return _LENGTHS.pack(len(header), body_length) + header
@@ -81,23 +80,24 @@ class FrameReader:
     def __init__(self) -> None:
         self._pending = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    def feed(self, data: bytes) -> list[tuple[bytes, bytes]]:
         """The frames that `data` completes.
 
         Raises:
             ProtocolError: the lengths are out of range.
         """
         self._pending += data
+        frames = []
         while len(self._pending) >= _LENGTHS.size:
             header_length, body_length = _LENGTHS.unpack_from(self._pending)
             _check(header_length, body_length)
             end = _LENGTHS.size + header_length + body_length
             if len(self._pending) < end:
-                return
+                break
             middle = _LENGTHS.size + header_length
-            frame = bytes(self._pending[_LENGTHS.size : middle]), bytes(self._pending[middle:end])
+            frames.append((bytes(self._pending[_LENGTHS.size : middle]), bytes(self._pending[middle:end])))
             del self._pending[:end]
-            yield frame
+        return frames
 
 
 def _check(header_length: int, body_length: int) -> None:

@@ -37,8 +37,8 @@ async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, s
     nonce = secrets.token_hex(16)
     _send(writer, {"protocol": PROTOCOL, "version": __version__, "nonce": nonce})
     hello = _parse((await read_frame(reader))[0])
-    role = hello.get("role")
-    if role not in _ROLES or not hmac.compare_digest(str(hello.get("proof", "")), _proof(secret, nonce, str(role))):
+    role, proof = str(hello.get("role")), str(hello.get("proof"))
+    if role not in _ROLES or not hmac.compare_digest(proof.encode(), _proof(secret, nonce, role).encode()):
         _send(writer, {"refused": "wrong secret"})
         raise AccessError("a caller without the secret of this host's announcement was refused")
     _send(writer, {"welcome": True})

@@ -168,15 +168,16 @@ class Revoke:
     share: str
 
 
-Message = (
-    Run | Cancel | Output | Reply | Failure | Publish | Published | Describe | Described | Status | Grant | Revoke
-)
+Message = Run | Cancel | Output | Reply | Failure | Publish | Published | Describe | Described | Status | Grant | Revoke
 
 _KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (Run, Cancel, Output, Reply, Failure, Publish, Published, Describe, Described, Status, Grant, Revoke)
 }
-_FIELDS: dict[str, frozenset[str]] = {name: frozenset(field.name for field in fields(kind)) for name, kind in _KINDS.items()}
+_FIELDS: dict[str, dict[str, bool]] = {
+    name: {field.name: str(field.type).startswith("tuple") for field in fields(kind)} for name, kind in _KINDS.items()
+}
+"""By kind and field, whether it is a tuple: JSON makes lists of them."""
 
 
 def encode(message: Message) -> bytes:
@@ -199,7 +200,13 @@ def decode(header: bytes) -> Message:
     try:
         kind, values = orjson.loads(header)
         known = _FIELDS[kind]
-        message: Message = _KINDS[kind](**{name: value for name, value in values.items() if name in known})
+        message: Message = _KINDS[kind](
+            **{
+                name: tuple(value) if known[name] and isinstance(value, list) else value
+                for name, value in values.items()
+                if name in known
+            }
+        )
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise ProtocolError(f"a frame that is no message came: {header[:80]!r}") from exc
     if not isinstance(message.id, int):

@@ -9,6 +9,7 @@ import { ControlPanel } from "./controls";
 import { TileFeed } from "./feed";
 import { KindFinder } from "./kinds";
 import { LayerStack } from "./layers";
+import { FailureMarks } from "./marks";
 import { type LayerSpec, listen, type Model, type Params, TRAITS, write } from "./protocol";
 import type { Server } from "./server";
 import type { StatusLine } from "./status";
@@ -45,6 +46,7 @@ let protocols = 0;
 class MapView implements MountedMap {
   readonly #end = new AbortController();
   readonly #map: maplibregl.Map;
+  readonly #marks: FailureMarks;
   #feed: TileFeed | null = null;
   #kinds: KindFinder | null = null;
   #layers: LayerStack | null = null;
@@ -57,6 +59,7 @@ class MapView implements MountedMap {
     this.#map.on("error", ({ error }) => this.context.status.update({ note: error?.message ?? "" }));
     this.#map.on("dataloading", () => this.#tellIdle(false));
     this.#map.on("idle", () => this.#tellIdle(!this.#kinds?.isBusy && (this.#feed?.loading ?? 0) === 0));
+    this.#marks = new FailureMarks(this.#map);
     new ControlPanel(model, host, (params) => this.#update(params), this.#end.signal);
     new Camera(model, this.#map, this.#end.signal);
     this.#map.once("style.load", () => this.#start());
@@ -89,7 +92,10 @@ class MapView implements MountedMap {
     const update = () => this.#update(model.get(TRAITS.params) as Params);
     listen(model, `change:${TRAITS.layers}`, update, this.#end.signal);
     listen(model, `change:${TRAITS.params}`, update, this.#end.signal);
-    this.#map.on("moveend", () => this.#layers?.askKindsAgain());
+    this.#map.on("moveend", () => {
+      this.#layers?.askKindsAgain();
+      this.#marks.show(this.#feed?.failures ?? []);
+    });
     update();
   }
 
@@ -134,6 +140,7 @@ class MapView implements MountedMap {
     this.context.status.update({ loading: feed.loading, failures: feed.failures });
     this.#reportTimer ??= setTimeout(() => {
       this.#reportTimer = null;
+      this.#marks.show(feed.failures);
       write(this.context.model, TRAITS.tileErrors, feed.failures.slice(0, REPORTED_FAILURES));
     }, REPORT_DELAY);
   }

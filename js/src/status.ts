@@ -26,11 +26,16 @@ export function readError(status: number, statusText: string, body: string): Pic
   return { error: text, line: null };
 }
 
+/** `KeyError: 'mag' (line 5)`. */
+export function errorText({ error, line }: Pick<TileFailure, "error" | "line">): string {
+  return line === null ? error : `${error} (line ${line})`;
+}
+
 /** `2 tiles failed: KeyError: 'mag' (line 5)`, with the most frequent error. */
 export function failureText(failures: readonly TileFailure[]): string {
   const counts = new Map<string, number>();
-  for (const { error, line } of failures) {
-    const text = line === null ? error : `${error} (line ${line})`;
+  for (const failure of failures) {
+    const text = errorText(failure);
     counts.set(text, (counts.get(text) ?? 0) + 1);
   }
   const [first] = [...counts].sort((a, b) => b[1] - a[1]);

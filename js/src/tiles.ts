@@ -52,6 +52,13 @@ export function tileAt(longitude: number, latitude: number, zoom: number): TileI
   return { z, x: Math.min(side - 1, Math.floor(column * side)), y: Math.min(side - 1, Math.floor(row * side)) };
 }
 
+/** Longitude and latitude of a tile's middle. */
+export function tileCentre({ z, x, y }: TileId): [number, number] {
+  const side = 2 ** z;
+  const latitude = Math.atan(Math.sinh(Math.PI * (1 - (2 * (y + 0.5)) / side)));
+  return [((x + 0.5) / side) * 360 - 180, (latitude * 180) / Math.PI];
+}
+
 /** What a tile's media type says it is. */
 export function kindOf(mediaType: string | null): Kind {
   return mediaType?.startsWith("image/") ? "raster" : "vector";

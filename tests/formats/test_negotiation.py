@@ -87,7 +87,7 @@ def test_names_are_read_generously() -> None:
 
 def test_an_unknown_format_names_the_nearest() -> None:
     """A misspelt format is an error before the UDF runs, with the known ones and the likeliest."""
-    with pytest.raises(FormatError, match="'geojsn'.*png, mvt.*did you mean geojson"):
+    with pytest.raises(FormatError, match=r"'geojsn'.*png, mvt.*did you mean geojson"):
         Wanted.of("geojsn", None, None, None)
 
 

@@ -132,6 +132,15 @@ def test_mixed_columns_become_texts() -> None:
     assert pd.read_csv(BytesIO(write(table, "csv")))["mixed"].tolist()[3] == "[2]"
 
 
+def test_rare_columns_are_written_too() -> None:
+    """Periods and intervals are texts, bytes are base64 in JSON."""
+    columns = {"month": pd.period_range("2020-01", periods=1, freq="M"), "data": [b"ab"]}
+    table = pd.DataFrame(columns)
+
+    assert json.loads(write(table, "json")) == [{"month": "2020-01", "data": "YWI="}]
+    assert pd.read_csv(BytesIO(write(table, "csv")))["month"].tolist() == ["2020-01"]
+
+
 def test_csv_reads_back(places: gpd.GeoDataFrame) -> None:
     """Pandas reads the columns; geometries are WKT, lists JSON."""
     read = pd.read_csv(BytesIO(write(places, "csv")), parse_dates=["seen"])
@@ -232,8 +241,12 @@ def test_html_shows_a_table_with_everything_escaped() -> None:
     assert "first 1000 of 1500 rows" in page
 
 
-CELLS = st.none() | st.booleans() | st.integers(-(1 << 53), 1 << 53) | st.floats(allow_nan=False, width=64) | st.text(
-    st.characters(codec="utf-8"), max_size=8
+CELLS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(1 << 53), 1 << 53)
+    | st.floats(allow_nan=False, width=64)
+    | st.text(st.characters(codec="utf-8"), max_size=8)
 )
 
 

@@ -83,8 +83,10 @@ class Site:
     def paths(self, part: str) -> list[str]:
         return [request.uri for request in self.requests if request.uri and part in request.uri]
 
-    def tile(self, handler: tornado.web.RequestHandler, udf: str, extension: str) -> None:
-        getattr(self, udf)(handler, extension)
+    async def tile(self, handler: tornado.web.RequestHandler, udf: str, extension: str) -> None:
+        answer = getattr(self, udf)(handler, extension)
+        if asyncio.iscoroutine(answer):
+            await answer
 
     def plain(self, handler: tornado.web.RequestHandler, _extension: str) -> None:
         color = json.loads(handler.get_query_argument("color", json.dumps(RED)))
@@ -117,7 +119,7 @@ class Site:
             return handler.write({"error": "the kernel is restarting", "type": "HostLostError"})
         return _send_png(handler, GREEN)
 
-    async def slow_then_quick(self, handler: tornado.web.RequestHandler) -> None:
+    async def slow_then_quick(self, handler: tornado.web.RequestHandler, _extension: str) -> None:
         """Old values take long, so that their answers come after those of the new ones."""
         color = json.loads(handler.get_query_argument("color", json.dumps(RED)))
         if tuple(color) == RED:
@@ -136,10 +138,10 @@ def _application(site: Site) -> tornado.web.Application:
     class Handler(tornado.web.RequestHandler):
         def prepare(self) -> None:
             site.requests.append(self.request)
-            if site.needs_token and "/fused/" in self.request.path:
-                if self.request.headers.get("Authorization") != "token secret":
-                    self.set_status(403)
-                    self.finish()
+            is_refused = site.needs_token and self.request.headers.get("Authorization") != "token secret"
+            if is_refused and "/fused/" in self.request.path:
+                self.set_status(403)
+                self.finish()
 
     class PageHandler(Handler):
         def get(self) -> None:
@@ -167,10 +169,7 @@ def _application(site: Site) -> tornado.web.Application:
 
     class TileHandler(Handler):
         async def get(self, udf: str, extension: str) -> None:
-            if udf == "slow_then_quick":
-                await site.slow_then_quick(self)
-            else:
-                site.tile(self, udf, extension)
+            await site.tile(self, udf, extension)
 
     return tornado.web.Application(
         [
@@ -328,7 +327,7 @@ def test_auto_reads_the_kind_from_the_first_tile(map_page: MapPage) -> None:
     map_page.show(_layer("plain"), _layer("blocks", style=style))
 
     map_page.wait_color(BLUE)
-    assert [path.partition("?")[0] for path in map_page.site.paths("/plain/")][0] == "/x/fused/run/tiles/plain/2/2/2"
+    assert map_page.site.paths("/plain/")[0].partition("?")[0] == "/x/fused/run/tiles/plain/2/2/2"
     assert any(".png?" in path for path in map_page.site.paths("/plain/"))
     assert any(".mvt?" in path for path in map_page.site.paths("/blocks/"))
 
@@ -387,6 +386,7 @@ def test_failed_tiles_say_why_and_recover(map_page: MapPage, udf: str, kind: str
     assert message in map_page.status
     assert int(map_page.page.get_attribute(".fused-map", "data-failed") or 0) >= 4
     map_page.page.wait_for_function("views[0].model.saved.tile_errors?.length >= 4")
+    assert map_page.page.locator(".fused-tile-error").first.inner_text() == message.partition(": ")[2]
     first = map_page.saved("tile_errors")[0]
     assert first["layer"] == udf
     assert first["status"] == (422 if udf == "broken" else 404)
@@ -399,6 +399,7 @@ def test_failed_tiles_say_why_and_recover(map_page: MapPage, udf: str, kind: str
     map_page.wait_idle()
     assert "failed" not in map_page.status
     map_page.page.wait_for_function("views[0].model.saved.tile_errors.length === 0")
+    assert map_page.page.locator(".fused-tile-error").count() == 0
 
 
 def test_a_broken_tile_does_not_hide_the_kind_for_ever(map_page: MapPage) -> None:

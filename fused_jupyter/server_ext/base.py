@@ -1,0 +1,137 @@
+"""What all routes share: who is asked for what before a method runs, and how answers and errors are sent."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from http.client import responses as PHRASES  # noqa: N812 - a table of constants
+from typing import Any
+from urllib.parse import unquote
+
+import orjson
+from jupyter_server.base.handlers import JupyterHandler
+from tornado import web
+
+from fused_jupyter.errors import FusedError
+from fused_jupyter.server_ext.hosts import Host, Hosts
+from fused_jupyter.server_ext.policy import check_site, recognise_token
+from fused_jupyter.server_ext.requests import first, make_run
+from fused_jupyter.server_ext.responses import error_body, error_headers, reply_body, reply_headers, reply_status
+from fused_jupyter.wire import Reply
+
+_SHARE = re.compile(r"fsh_[A-Za-z0-9_-]+")
+_MASK = "fsh_[secret]"
+
+
+class FusedHandler(JupyterHandler):
+    """JSON errors, no login page, no cookie, no ETag of tornado's, cancel on a closed connection."""
+
+    _call: asyncio.Task[tuple[Reply, bytes]] | None = None
+    _is_gone = False
+
+    def initialize(self) -> None:
+        """A token in the path is a secret: it is out of the request before anything can log it."""
+        self.request.uri = _masked(self.request.uri or "")
+        self.request.path = _masked(self.request.path)
+
+    @property
+    def hosts(self) -> Hosts:
+        """The broker."""
+        hosts: Hosts = self.settings["fused_hosts"]
+        return hosts
+
+    async def prepare(self) -> None:  # type: ignore[override]  # the argument of Jupyter's own is for itself
+        """Recognise the token the short way, then let Jupyter do all of its checks."""
+        user = recognise_token(self)
+        if user is not None:
+            self._jupyter_current_user = user
+            self._token_authenticated = True
+        await super().prepare()
+        if self.current_user is not None:
+            check_site(self)
+        self.set_header("Cross-Origin-Resource-Policy", "cross-origin" if self.token_authenticated else "same-origin")
+
+    def get_login_url(self) -> str:
+        """No redirect: a tile client has no use for a login page."""
+        raise web.HTTPError(403, "not logged in; send the header Authorization: token <token of the Jupyter server>")
+
+    def compute_etag(self) -> None:
+        """Results bring their own ETag, made before they ran."""
+
+    def on_connection_close(self) -> None:
+        """Nobody waits for the answer any more: the run stops, or does not start."""
+        self._is_gone = True
+        if self._call is not None:
+            self._call.cancel()
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Errors are JSON; those of the UDF carry its line and traceback."""
+        error = (kwargs.get("exc_info") or (None, None, None))[1]
+        if isinstance(error, FusedError):
+            self.send_failure(self.describe(error), error.retry_after)
+            return
+        message = error.log_message and error.log_message % error.args if isinstance(error, web.HTTPError) else None
+        message = message or PHRASES.get(status_code, "unknown error")
+        self.send_failure({"type": "HTTPError", "error": message, "status": status_code}, None)
+
+    def describe(self, error: FusedError) -> dict[str, Any]:
+        """What the caller is told of an error: everything, as it is their UDF."""
+        return error_body(error)
+
+    def log_exception(self, *args: Any) -> None:
+        """What a UDF raised is its owner's business, and told to them; the log keeps what is ours."""
+        if not isinstance(args[1], FusedError):
+            super().log_exception(*args)
+
+    def _handle_request_exception(self, error: BaseException) -> None:
+        """Give our errors the status that their class has."""
+        if isinstance(error, FusedError) and not self._finished:
+            self.send_error(error.status, exc_info=(type(error), error, error.__traceback__))
+        elif isinstance(error, asyncio.CancelledError) and self._is_gone:
+            return  # nobody is there to be told
+        else:
+            super()._handle_request_exception(error)
+
+    async def answer(
+        self,
+        host: Host,
+        udf: str,
+        *,
+        extension: str | None,
+        tile: tuple[int, int, int] | None = None,
+        body: Mapping[str, Any] | None = None,
+        **more: Any,  # fields of `Run`
+    ) -> None:
+        """Run and respond."""
+        if self._is_gone:
+            return
+        query = self.request.query_arguments
+        run = make_run(host.client.next_number(), udf=udf, query=query, extension=extension, tile=tile, body=body or {})
+        run = replace(run, if_none_match=self.request.headers.get("If-None-Match"), **more)
+        self._call = asyncio.ensure_future(self.hosts.run(host, run))
+        reply, content = await self._call
+        self.set_status(reply_status(reply))
+        self.clear_header("Content-Type")
+        for name, value in reply_headers(reply, version=first(query, "v")).items():
+            self.set_header(name, value)
+        await self.finish(reply_body(reply, content))
+
+    def send_json(self, value: Any) -> None:  # Any: whatever JSON carries
+        """Respond with JSON."""
+        self.set_header("Content-Type", "application/json")
+        self.set_header("Cache-Control", "no-store")
+        self.finish(orjson.dumps(value))
+
+    def send_failure(self, fields: Mapping[str, Any], retry_after: int | None) -> None:
+        """Respond with an error."""
+        for name, value in error_headers(fields, retry_after).items():
+            self.set_header(name, value)
+        self.finish(orjson.dumps(fields))
+
+
+def _masked(address: str) -> str:
+    if "%" in address.partition("?")[0] and _SHARE.search(unquote(address)):
+        return _MASK  # a token that is spelled in an unusual way is a token
+    return _SHARE.sub(_MASK, address)

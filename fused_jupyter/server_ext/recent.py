@@ -1,0 +1,62 @@
+"""The last answers to addresses that name their version: what such an address gives can never change."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from dataclasses import replace
+
+import orjson
+
+from fused_jupyter.wire import Reply, Run
+
+_LARGEST = 1 << 20
+"""Bytes of one answer; a bigger one is worth the way to its host."""
+
+
+class RecentAnswers:
+    """Answers by kernel and request, the ones asked for longest ago go first.
+
+    Only a request that names the digest which then ran is kept: no registration can make its answer stale, so the
+    host need not be asked. All other requests go to the host, which knows what a name means now.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._used = 0
+        self._answers: OrderedDict[bytes, tuple[float, Reply, bytes]] = OrderedDict()
+
+    def get(self, kernel: str, run: Run) -> tuple[Reply, bytes] | None:
+        """The answer, where there is one that may still be given."""
+        if run.digest is None or (found := self._answers.get(_key(kernel, run))) is None:
+            return None
+        until, reply, body = found
+        remaining = int(until - time.monotonic())
+        if remaining <= 0:
+            return None
+        self._answers.move_to_end(_key(kernel, run))
+        if reply.etag and reply.etag in (run.if_none_match or ""):
+            return replace(reply, id=run.id, status=304, max_age=remaining), b""
+        return replace(reply, id=run.id, max_age=remaining), body
+
+    def put(self, kernel: str, run: Run, reply: Reply, body: bytes) -> None:
+        """Keep an answer, if its request named the version that ran."""
+        fits = reply.status == 200 and reply.max_age > 0 and len(body) <= _LARGEST
+        if not fits or run.digest != reply.digest:
+            return
+        key = _key(kernel, run)
+        self._drop(key)
+        self._answers[key] = (time.monotonic() + reply.max_age, replace(reply, cached=True), body)
+        self._used += len(body)
+        while self._used > self._size:
+            self._drop(next(iter(self._answers)))
+
+    def _drop(self, key: bytes) -> None:
+        if (found := self._answers.pop(key, None)) is not None:
+            self._used -= len(found[2])
+
+
+def _key(kernel: str, run: Run) -> bytes:
+    wanted = (run.extension, run.format, run.dtype_out_raster, run.dtype_out_vector, run.cache_max_age)
+    parts = [kernel, run.udf, run.share, run.digest, run.tile, run.parameters, wanted]
+    return orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)
