@@ -19,9 +19,11 @@ from fused_jupyter._version import __version__
 
 if TYPE_CHECKING:
     from fused_jupyter import api, errors, types
-    from fused_jupyter.api import Udf, run, udf
-    from fused_jupyter.magics import load_ipython_extension, unload_ipython_extension
-    from fused_jupyter.server_ext import _jupyter_server_extension_points
+    from fused_jupyter.api.run import run
+    from fused_jupyter.api.udf import Udf, udf
+    from fused_jupyter.magics import load_ipython_extension as load_ipython_extension
+    from fused_jupyter.magics import unload_ipython_extension as unload_ipython_extension
+    from fused_jupyter.server_ext import _jupyter_server_extension_points as _jupyter_server_extension_points
     from fused_jupyter.settings import Options
     from fused_jupyter.widgets import FusedMap, TileLayer
 

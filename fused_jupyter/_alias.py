@@ -1,4 +1,4 @@
-"""The name `fused`: an alias of this package, module by module, so that `fused.api` and `fused_jupyter.api` are one object."""
+"""The name `fused`: an alias of this package, module by module; `fused.api` and `fused_jupyter.api` are one object."""
 
 from __future__ import annotations
 

@@ -11,9 +11,9 @@ from math import asinh, pi, radians, tan
 from pathlib import Path
 from typing import Any
 
-from notebooks import EXPECTED_ERROR, NOTEBOOKS, run_notebook
 from PIL import Image, ImageDraw
 from real_jupyter import Answer, JupyterServer
+from run_notebooks import EXPECTED_ERROR, NOTEBOOKS, run_notebook
 
 TILE_SIDE = 256
 ZOOM = 3
@@ -84,7 +84,11 @@ def draw_map(server: JupyterServer, output: Path) -> None:
     places = [(x, y) for y in ROWS for x in COLUMNS]
     started = time.perf_counter()
     with ThreadPoolExecutor(8) as pool:  # as many as a browser asks for at once
-        tiles = list(pool.map(lambda place: fetch(server, f"fused/run/tiles/temperature/{ZOOM}/{place[0]}/{place[1]}.png"), places))
+        tiles = list(
+            pool.map(
+                lambda place: fetch(server, f"fused/run/tiles/temperature/{ZOOM}/{place[0]}/{place[1]}.png"), places
+            )
+        )
     seconds = time.perf_counter() - started
     picture = Image.new("RGBA", (TILE_SIDE * len(COLUMNS), TILE_SIDE * len(ROWS)), "white")
     for (x, y), tile in zip(places, tiles, strict=True):
@@ -94,7 +98,7 @@ def draw_map(server: JupyterServer, output: Path) -> None:
     draw_points(picture, fetch(server, "fused/run/file/airports.geojson").json())
     picture.convert("RGB").save(output / "map.png")
     print(f"{len(tiles)} tiles, 8 at a time, in {seconds * 1000:.0f} ms: {output / 'temperature.png'}")
-    print(f"the same with the airports above 3000 feet: {output / 'map.png'}")
+    print(f"the same with the airports above 2000 feet: {output / 'map.png'}")
 
 
 def draw_points(picture: Image.Image, geojson: dict[str, Any]) -> None:

@@ -330,6 +330,15 @@ def notebook_cells(path: Path) -> list[str]:
     return [cell.source for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
 
 
+def eventually(holds: Callable[[], bool], *, timeout: float = 10) -> None:
+    """Wait until something is so; processes need a moment to notice each other's end."""
+    deadline = time.monotonic() + timeout
+    while not holds():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"it did not become so within {timeout} s")
+        time.sleep(0.02)
+
+
 def free_port() -> int:
     """A loopback port that is free now."""
     with socket.socket() as probe:

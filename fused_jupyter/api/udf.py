@@ -14,7 +14,6 @@ from urllib.parse import quote, urlencode
 
 from fused_jupyter.errors import ArgumentError, NoServerError, UdfDefinitionError
 from fused_jupyter.runtime import current
-from fused_jupyter.tiles import Tile
 from fused_jupyter.udfs import Choices, HeaderModule, Parameter, UdfDefinition, parse
 
 if TYPE_CHECKING:
@@ -198,6 +197,10 @@ def udf(
     name: str | None = None,
     cache_max_age: str | int | None = None,
     headers: Sequence[str | Mapping[str, str]] = (),
+    engine: str | None = None,
+    instance_type: str | None = None,
+    disk_size_gb: int | None = None,
+    region: str | None = None,
 ) -> Callable[[Callable[..., Any]], Udf]: ...
 def udf(
     function: Callable[..., Any] | None = None,
@@ -206,6 +209,10 @@ def udf(
     name: str | None = None,
     cache_max_age: str | int | None = None,
     headers: Sequence[str | Mapping[str, str]] = (),
+    engine: str | None = None,  # noqa: ARG001 - see below
+    instance_type: str | None = None,  # noqa: ARG001
+    disk_size_gb: int | None = None,  # noqa: ARG001
+    region: str | None = None,  # noqa: ARG001
 ) -> Udf | Callable[[Callable[..., Any]], Udf]:
     """Make a function a UDF and register it under its name.
 
@@ -217,6 +224,10 @@ def udf(
         name: what it is called in URLs; the function's own name by default.
         cache_max_age: how long a result answers for itself: seconds, or `10s`, `5m`, `48h`, `7d`; 0 keeps nothing.
         headers: modules that travel with it: paths of Python files, or `{"module_name": ..., "source_code": ...}`.
+        engine: where Fused's cloud would run it, like the three below; here it runs in a worker of this machine.
+        instance_type: see `engine`.
+        disk_size_gb: see `engine`.
+        region: see `engine`.
 
     Raises:
         UdfDefinitionError: the function cannot be a UDF, or its source is not to be found.
@@ -267,8 +278,8 @@ def _definition_of(function: Callable[..., Any], said: Mapping[str, Any]) -> Udf
         source = textwrap.dedent(inspect.getsource(function))
     except (OSError, TypeError) as exc:
         raise UdfDefinitionError(
-            f"the source of {getattr(function, '__name__', function)!r} is not to be found; a UDF is a function written in a "
-            "notebook cell or a file"
+            f"the source of {getattr(function, '__name__', function)!r} is not to be found; a UDF is a function "
+            "written in a notebook cell or a file"
         ) from exc
     choices = Choices(
         name=said.get("name"),
@@ -319,8 +330,8 @@ def _card(udf: Udf) -> str:
         "<div style='font-size:13px;line-height:1.6'>"
         f"<div><code style='font-weight:600'>{html.escape(udf.signature)}</code></div>"
         f"{f'<div>{about}</div>' if about else ''}{rows}"
-        f"<div style='opacity:.75'>{html.escape(state)} · next: <code>{udf.name}()</code> <code>{udf.name}.map()</code> "
-        f"<code>{udf.name}.file_url('csv')</code></div></div>"
+        f"<div style='opacity:.75'>{html.escape(state)} · next: <code>{udf.name}()</code> "
+        f"<code>{udf.name}.map()</code> <code>{udf.name}.file_url('csv')</code></div></div>"
     )
 
 

@@ -92,9 +92,11 @@ def _load(definition: UdfDefinition, module: types.ModuleType) -> Callable[..., 
     """The function, from fresh globals: what one call leaves behind, the next does not see."""
     with _udf_errors(definition):
         exec(_compiled(definition.source, definition.filename), module.__dict__)  # noqa: S102 - what this product does
-    function: Callable[..., Any] = module.__dict__[definition.entrypoint]
-    # `@fused.udf` made a Udf of it; what other decorators made of it is what the user wants called.
-    return function.__wrapped__ if hasattr(type(function), "definition") else function
+    function: Any = module.__dict__[definition.entrypoint]
+    if hasattr(type(function), "definition"):
+        function = function.__wrapped__  # `@fused.udf` made a Udf of it; other decorators are the user's wish
+    wrapped: Callable[..., Any] = function
+    return wrapped
 
 
 @functools.lru_cache(maxsize=256)
@@ -128,7 +130,9 @@ def _annotations(function: Callable[..., Any]) -> dict[str, Any]:
 def _installed(definition: UdfDefinition) -> Iterator[types.ModuleType]:
     """The UDF's module and its header modules, importable for as long as it runs."""
     module = types.ModuleType(f"udf_{definition.name}")
-    module.__dict__["fused"] = importlib.import_module("fused_jupyter")
+    fused = importlib.import_module("fused_jupyter")
+    names = {"fused": fused, "fused_jupyter": fused, "udf": fused.udf}  # in whichever way the decorator is written
+    module.__dict__.update(names)
     modules = {module.__name__: module}
     _remember_lines(definition.filename, definition.source)
     for header in definition.headers:
@@ -140,7 +144,7 @@ def _installed(definition: UdfDefinition) -> Iterator[types.ModuleType]:
         with _udf_errors(definition), _inside(definition.directory):
             for header in definition.headers:
                 namespace = modules[header.module_name].__dict__
-                namespace["fused"] = module.__dict__["fused"]
+                namespace["fused"] = fused
                 exec(_compiled(header.source, _header_filename(definition, header)), namespace)  # noqa: S102
         with _inside(definition.directory):
             yield module

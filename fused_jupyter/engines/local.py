@@ -102,7 +102,7 @@ class LocalEngine:
             await asyncio.wait([self._top_up_task])
         for worker in (*self._idle, *self._busy):
             worker.kill()
-        self._template.stop()
+        self._template.close()
 
     async def _run_on(
         self, worker: Worker, definition: UdfDefinition, run: Run, body: bytes, *, printed: _Printed

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from fused_jupyter.engines.template import DESCRIPTORS, FORK, REPORT
-from fused_jupyter.errors import WorkerLostError
+from fused_jupyter.errors import HostLostError, WorkerLostError
 from fused_jupyter.udfs import UdfDefinition
 from fused_jupyter.wire import Failure, Message, Publish, Reply, Run, decode, encode, pack, read_frame
 
@@ -45,6 +45,7 @@ class Template:
         self._abandoned: set[asyncio.Task[Worker]] = set()
         self._exits: dict[int, asyncio.Future[int]] = {}
         self._pending = b""
+        self._is_closed = False
 
     @property
     def is_ready(self) -> bool:
@@ -82,6 +83,8 @@ class Template:
     async def _fork(self) -> Worker:
         async with self._lock:
             for _ in range(_ATTEMPTS):
+                if self._is_closed:
+                    raise HostLostError("the engine was closed")
                 with contextlib.suppress(EOFError, ConnectionError):
                     return await self._ask()
                 self.stop()
@@ -136,8 +139,13 @@ class Template:
         """The worker's end is of no more interest."""
         self._exits.pop(pid, None)
 
+    def close(self) -> None:
+        """End the process for good."""
+        self._is_closed = True
+        self.stop()
+
     def stop(self) -> None:
-        """End the process; it takes its workers along."""
+        """End the process; it takes its workers along. The next fork starts another one."""
         if self._sock is not None:
             asyncio.get_running_loop().remove_reader(self._sock)
             self._sock.close()
@@ -185,8 +193,8 @@ class Worker:
         self, pid: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, pipes: Sequence[int]
     ) -> None:
         self.pid = pid
-        self.known: set[str] = set()
-        """Digests whose code it has."""
+        self.known: dict[str, str] = {}
+        """The code that it has: by digest, the directory in which it runs."""
         self.runs = 0
         self._reader = reader
         self._writer = writer
@@ -211,9 +219,9 @@ class Worker:
         for pipe in self._pipes:
             pipe.open(on_text)
         try:
-            if definition.digest not in self.known:
+            if self.known.get(definition.digest) != definition.directory:
                 self._write(Publish(id=0, definition=definition.to_json()))
-                self.known.add(definition.digest)
+                self.known[definition.digest] = definition.directory
             self._write(run, body)
             header, answer_body = await read_frame(self._reader)
         except (ConnectionError, EOFError) as exc:

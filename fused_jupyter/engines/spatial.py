@@ -132,8 +132,9 @@ def _bounds(value: Any) -> Bounds:
         return _bounds(_geometry(value))
     if hasattr(value, "total_bounds"):  # GeoDataFrame, GeoSeries
         return Bounds(tuple((value if value.crs is None else value.to_crs(4326)).total_bounds))
-    if isinstance(value, tuple) and hasattr(value, "_fields") and set(value._fields) == {"x", "y", "z"}:
-        return Tile(value.z, value.x, value.y).bounds
+    if isinstance(value, tuple) and set(getattr(value, "_fields", ())) == {"x", "y", "z"}:
+        named: Any = value  # a mercantile.Tile
+        return Tile(named.z, named.x, named.y).bounds
     sides = getattr(value, "bounds", value)  # a shapely geometry
     if isinstance(sides, (str, types.MethodType)) or not isinstance(sides, typing.Iterable):
         raise ArgumentError(f"got {value!r}, need {_EXPECTED}")

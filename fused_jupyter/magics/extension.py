@@ -35,6 +35,9 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
 def unload_ipython_extension(shell: InteractiveShell) -> None:
     """Stop the host and take the names away again; `%reload_ext` starts afresh."""
     shut_down()
+    for kind, names in FusedMagics.magics.items():
+        for name in names:
+            shell.magics_manager.magics[kind].pop(name, None)
     _alias.uninstall()
     if shell.user_ns.get("fused") is fused_jupyter:
         del shell.user_ns["fused"]

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from fused_jupyter.engines import WORKER_VARIABLE
 from fused_jupyter.errors import ArgumentError, UdfRuntimeError, UdfSerializationError
-from fused_jupyter.runtime.link import HostLink, OnText
+from fused_jupyter.runtime.link import HostLink
 from fused_jupyter.runtime.registry import Registry
 from fused_jupyter.runtime.server import JupyterServer, find_server, server_pid
 from fused_jupyter.settings import Options
@@ -57,7 +57,8 @@ class KernelRuntime:
         self.notebook_has: Callable[[str], bool] = lambda _: False
         """Whether the notebook has a variable of that name; for better messages."""
         self._started = False
-        self._handed_over: set[str] = set()
+        self._handed_over: dict[str, UdfDefinition] = {}
+        """What the host knows, by digest: also versions that no name means any more."""
         self._shares: dict[str, str] = {}
 
     def start(self) -> None:
@@ -143,14 +144,16 @@ class KernelRuntime:
 
     def _publish(self, definition: UdfDefinition, *, register: bool) -> None:
         self.link.call(lambda number: Publish(id=number, definition=definition.to_json(), register=register))
-        self._handed_over.add(definition.digest)
+        self._handed_over[definition.digest] = definition
 
     async def _hand_over(self, client: Client) -> None:
         """Tell a new host all that it has to know."""
-        self._handed_over.clear()
+        for definition in tuple(self._handed_over.values()):
+            message = Publish(id=client.next_number(), definition=definition.to_json(), register=False)
+            await client.reply_to(message)
         for definition in self.registry.all():
             await client.reply_to(Publish(id=client.next_number(), definition=definition.to_json()))
-            self._handed_over.add(definition.digest)
+            self._handed_over[definition.digest] = definition
         for share, udf in self._shares.items():
             await client.reply_to(Grant(id=client.next_number(), share=share, udf=udf))
 
@@ -205,7 +208,7 @@ def current() -> KernelRuntime | WorkerRuntime:
 
 def shut_down() -> None:
     """End the current runtime and its host; the next use builds another one."""
-    global _current  # noqa: PLW0603 - see above
+    global _current
     with _lock:
         runtime, _current = _current, None
     if isinstance(runtime, KernelRuntime) and _owner == os.getpid():

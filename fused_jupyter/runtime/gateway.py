@@ -1,4 +1,4 @@
-"""A request's way through the host: name → definition; result in the cache → answer; the same run in flight → join it."""
+"""A request's way through the host: name → definition; result in the cache → answer; same run in flight → join it."""
 
 from __future__ import annotations
 
@@ -140,12 +140,13 @@ class Gateway:
         answer, answer_body = await self._computed(request, body, on_text=on_text)
         if isinstance(answer, Failure):
             return replace(answer, id=run.id), answer_body
-        if request.max_age > 0 and answer.status in {200, 204}:
-            self._keep(request.key, answer, answer_body)
+        if request.max_age > 0:
+            answer = replace(answer, etag=_etag(answer, answer_body) if run.returns == "encoded" else "")
+            if answer.status in {200, 204}:
+                self._keep(request.key, answer, answer_body)
         signed = replace(
             answer,
             id=run.id,
-            etag=request.etag if request.max_age > 0 else "",
             max_age=request.max_age,
             kernel=self._kernel_id,
             digest=request.definition.digest,
@@ -203,12 +204,11 @@ class Gateway:
         meta = orjson.loads(entry.meta)
         meta["buffers"] = tuple(meta["buffers"])
         body = entry.body
-        if request.etag and request.etag in (request.run.if_none_match or ""):
+        if meta["etag"] and meta["etag"] in (request.run.if_none_match or ""):
             self.counts["not_modified"] += 1
             meta["status"], body = 304, b""
         reply = Reply(
             id=request.run.id,
-            etag=request.etag,
             max_age=max(0, int(request.max_age - entry.age)),
             cached=True,
             kernel=self._kernel_id,
@@ -218,7 +218,7 @@ class Gateway:
         return reply, body
 
     def _keep(self, key: str, reply: Reply, body: bytes) -> None:
-        fields = ("status", "media_type", "buffers", "stdout", "stderr", "seconds")
+        fields = ("status", "media_type", "etag", "buffers", "stdout", "stderr", "seconds")
         entry = Entry(
             created=time.time(), meta=orjson.dumps({name: getattr(reply, name) for name in fields}), body=body
         )
@@ -235,12 +235,16 @@ class Gateway:
         if on_text is not None or run.returns == "object":
             return await self._run(definition, run, body, on_text)
         flight = self._flights.get(key)
-        if flight is None:
+        if flight is None or flight.is_abandoned:
             flight = self._flights[key] = _Flight(asyncio.create_task(self._run(definition, run, body, None)))
-            flight.task.add_done_callback(lambda _: self._flights.pop(key, None))
+            flight.task.add_done_callback(lambda task: self._land(key, task))
         else:
             self.counts["joined"] += 1
         return await flight.join()
+
+    def _land(self, key: str, task: asyncio.Task[tuple[Reply | Failure, bytes]]) -> None:
+        if (flight := self._flights.get(key)) is not None and flight.task is task:
+            del self._flights[key]
 
     async def _run(
         self, definition: UdfDefinition, run: Run, body: bytes, on_text: OnText | None
@@ -265,17 +269,14 @@ class _Request:
     max_age: int
     """Seconds; 0 keeps nothing."""
 
-    @property
-    def etag(self) -> str:
-        """Strong: the key tells code, arguments, tile, format and encoder."""
-        return f'"{self.key[:32]}"' if self.run.returns == "encoded" else ""
-
 
 class _Flight:
     """One run with all who wait for it."""
 
     def __init__(self, task: asyncio.Task[tuple[Reply | Failure, bytes]]) -> None:
         self.task = task
+        self.is_abandoned = False
+        """Whether it is being stopped: who comes now needs another one."""
         self._waiters = 0
 
     async def join(self) -> tuple[Reply | Failure, bytes]:
@@ -285,9 +286,15 @@ class _Flight:
         finally:
             self._waiters -= 1
             if self._waiters == 0 and not self.task.done():
+                self.is_abandoned = True
                 self.task.cancel()
                 with contextlib.suppress(asyncio.CancelledError, FusedError):
                     await self.task
+
+
+def _etag(reply: Reply, body: bytes) -> str:
+    """Strong, and of the bytes: a result that grew too old and was made again may be another one."""
+    return f'"{hashlib.blake2b(body, digest_size=16, person=reply.media_type.encode()[:16]).hexdigest()}"'
 
 
 def _key(definition: UdfDefinition, run: Run, body: bytes) -> str:

@@ -116,13 +116,17 @@ async def _until_kernel_is_gone(settings: HostSettings, listener: Listener) -> N
             await asyncio.wait_for(stop.wait(), _PARENT_CHECK_SECONDS)
 
 
+async def _serve_and_leave(settings: HostSettings) -> None:
+    await serve(settings)
+    # Threads that still write a file are not waited for: the file is a draft until it is renamed.
+    os._exit(0)
+
+
 def main() -> None:
     """Read the settings and serve."""
     settings = HostSettings(**orjson.loads(sys.stdin.readline()))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a cell stops no tile
-    asyncio.run(serve(settings))
-    # Threads that still write a file are not waited for: the file is a draft until it is renamed.
-    os._exit(0)
+    asyncio.run(_serve_and_leave(settings))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The kernel's line to its host: starts the process, talks to it from a thread of its own, starts it again if it dies."""
+"""The kernel's line to its host: starts the process, talks to it from a thread of its own, restarts it if it dies."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ class HostLink:
         self._client: Client | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._starting: asyncio.Lock | None = None
+        self._is_closed = False
         self.on_start: list[Callable[[Client], Coroutine[Any, Any, None]]] = []
         """Called on each new connection, before anything else is sent: they hand over what the host must know."""
 
@@ -106,7 +107,8 @@ class HostLink:
         return answer, answer_body
 
     def close(self) -> None:
-        """End the host."""
+        """End the host, for good."""
+        self._is_closed = True
         loop = self._loop
         if loop is None or loop.is_closed():
             return
@@ -197,9 +199,14 @@ class HostLink:
 
     def _submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
         with self._lock:
+            if self._is_closed:
+                coroutine.close()
+                raise HostLostError(
+                    "the runtime of this kernel was shut down; %reload_ext fused_jupyter starts it afresh"
+                )
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="fused-host-link", daemon=True).start()
+                threading.Thread(target=_run, args=(self._loop,), name="fused-host-link", daemon=True).start()
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     def _wait(self, future: Future[T]) -> T:
@@ -210,3 +217,8 @@ class HostLink:
         except BaseException:
             future.cancel()
             raise
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    loop.run_forever()
+    loop.close()

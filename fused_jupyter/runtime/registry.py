@@ -31,7 +31,7 @@ class Registry:
         for listener in listeners:
             try:
                 listener(definition)
-            except Exception:  # a map that is being closed must not stop the cell that was run
+            except Exception:  # noqa: BLE001 - a map that is being closed must not stop the cell that was run
                 _log.exception("a listener of the UDF registry failed")
 
     def get(self, name: str) -> UdfDefinition:

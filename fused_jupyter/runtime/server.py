@@ -46,8 +46,8 @@ def find_server(runtime_directory: Path, environment: Mapping[str, str] | None =
         info = orjson.loads(path.read_bytes())
     except (OSError, ValueError) as exc:
         raise NoServerError(
-            "this kernel was not started by a Jupyter server (nbclient, VS Code or plain Python), so its UDFs have no URL; "
-            "calling them and fused.run work. For URLs and maps open the notebook in JupyterLab or Notebook 7"
+            "this kernel was not started by a Jupyter server (nbclient, VS Code or plain Python), so its UDFs have no "
+            "URL; calling them and fused.run work. For URLs and maps open the notebook in JupyterLab or Notebook 7"
         ) from exc
     if base_url is None:
         raise NoServerError(

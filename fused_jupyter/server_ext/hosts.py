@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import difflib
-import math
 import re
 import time
 from collections import OrderedDict
@@ -82,7 +81,8 @@ class Hosts:
         self._hosts: dict[str, Host] = {}
         self._departed: OrderedDict[str, frozenset[str]] = OrderedDict()
         self._refused: dict[str, ProtocolError | AccessError] = {}
-        self._retry_at = math.inf
+        self._silent: dict[str, float] = {}
+        """Hosts that did not answer, and when to try them again."""
         self._scanned_mtime = -1.0
         self._scanned_at = 0.0
         self._scanning = asyncio.Lock()
@@ -102,9 +102,9 @@ class Hosts:
         """
         if not _NAME.fullmatch(udf):
             raise UnknownUdfError(f"{udf!r} cannot name a UDF: letters, digits and _, not starting with a digit")
-        await self._scan_if_changed()
         if kernel is not None:
             return await self._pinned(kernel, udf)
+        await self._scan_if_changed()
         host = self._newest(udf)
         if host is None:
             await self._ask_all()  # it may have been registered this very moment
@@ -138,8 +138,7 @@ class Hosts:
 
     async def has(self, kernel: str) -> bool:
         """Whether a kernel's host can be asked now."""
-        await self._scan_if_changed(force=kernel not in self._hosts)
-        return kernel in self._hosts and self._hosts[kernel].client.is_open
+        return await self._host_of(kernel) is not None
 
     async def run(self, host: Host, run: Run) -> tuple[Reply, bytes]:
         """Have a host answer a request.
@@ -166,17 +165,23 @@ class Hosts:
     # -- looking up
 
     async def _pinned(self, kernel: str, udf: str) -> Host:
-        host = self._hosts.get(kernel)
-        if host is None or not host.client.is_open:
-            await self._scan_if_changed(force=True)
-            host = self._hosts.get(kernel)
-        if host is None or not host.client.is_open:
+        host = await self._host_of(kernel)
+        if host is None:
             raise self._absent(kernel, udf)
         if udf not in host.udfs:
             await self._ask(host)
         if udf not in host.udfs:
             raise self._unknown(udf, [host])
         return host
+
+    async def _host_of(self, kernel: str) -> Host | None:
+        for look_again in (True, False):
+            host = self._hosts.get(kernel)
+            if host is not None and host.client.is_open:
+                return host
+            if look_again:
+                await self._scan_if_changed(force=True)
+        return None
 
     def _newest(self, udf: str) -> Host | None:
         having = [host for host in self._alive() if udf in host.udfs]
@@ -188,7 +193,7 @@ class Hosts:
     def _absent(self, kernel: str, udf: str) -> FusedError:
         if kernel in self._refused:
             return self._refused[kernel].with_traceback(None)
-        if kernel in self._departed or self._has_kernel(kernel):
+        if kernel in self._departed or kernel in self._silent or self._has_kernel(kernel):
             message = "the kernel of this URL is gone or restarting; run its cells again"
             return HostLostError(message, udf=udf, retry_after=1)
         return UnknownUdfError(f"no running kernel {kernel!r} has UDFs here", udf=udf)
@@ -227,19 +232,21 @@ class Hosts:
         except FileNotFoundError:
             return
         is_settled = mtime == self._scanned_mtime and mtime < self._scanned_at - 0.05
-        if is_settled and not force and time.monotonic() < self._retry_at:
+        is_due = any(again < time.monotonic() for again in self._silent.values())
+        if is_settled and not force and not is_due:
             return
         async with self._scanning:
-            self._scanned_at, self._scanned_mtime, self._retry_at = time.time(), mtime, math.inf
+            self._scanned_at, self._scanned_mtime = time.time(), mtime
             await self._scan()
 
     async def _scan(self) -> None:
         self._refused.clear()
+        self._silent = {kernel: again for kernel, again in self._silent.items() if again > time.monotonic()}
         for path, announcement in announcements(self._directory):
             known = self._hosts.get(announcement.kernel_id)
             if known is not None and known.client.is_open and known.announcement == announcement:
                 continue
-            if not self._is_served(announcement):
+            if announcement.kernel_id in self._silent or not self._is_served(announcement):
                 continue
             if announcement.is_alive:
                 await self._connect(announcement)
@@ -259,7 +266,7 @@ class Hosts:
         try:
             client = await connect(announcement, role="server", on_event=on_event, timeout=_PATIENCE_SECONDS)
         except HostLostError:  # it is just ending, or the machine is too busy for it to answer in time
-            self._retry_at = time.monotonic() + _RETRY_SECONDS
+            self._silent[announcement.kernel_id] = time.monotonic() + _RETRY_SECONDS
             return
         except (ProtocolError, AccessError) as exc:
             self._refused[announcement.kernel_id] = exc

@@ -26,7 +26,11 @@ _PRELOAD = (
     "rasterio.warp",
     "PIL.Image",
     "isal.isal_zlib",
-    "fused_jupyter.formats",
+    "fused_jupyter.formats.encoding",
+    "fused_jupyter.formats.mvt",
+    "fused_jupyter.formats._mvt_kernel",
+    "fused_jupyter.formats.pictures",
+    "fused_jupyter.formats.tables",
     "fused_jupyter.engines.worker",
     "fused_jupyter.api",
 )

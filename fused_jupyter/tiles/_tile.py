@@ -14,6 +14,9 @@ MERCATOR_HALF_WIDTH = pi * 6378137.0
 MAX_ZOOM = 30
 """Beyond it a tile is smaller than a millimetre and 2^z leaves the range that clients use."""
 
+_ROUNDING = 1e-12
+"""Of the width of the world: a thousandth of the smallest tile, some thousand times what a float loses."""
+
 _MAX_LATITUDE = degrees(atan(sinh(pi)))
 
 
@@ -60,22 +63,31 @@ class Tile:
 
 
 def bounding_tile(bounds: Bounds) -> Tile:
-    """The smallest tile that holds the rectangle; the whole world where it crosses the antimeridian.
+    """The smallest tile that holds the rectangle, its sides included: that of `tile.bounds` is `tile`.
 
-    >>> bounding_tile(Bounds([-122.5, 37.7, -122.4, 37.8]))
-    Tile(z=10, x=163, y=395)
+    The whole world where it crosses the antimeridian; what lies beyond the grid is cut off.
+
+    >>> bounding_tile(Bounds([-122.45, 37.74, -122.42, 37.78]))
+    Tile(z=11, x=327, y=791)
     """
     if bounds.west > bounds.east:
         return Tile(0, 0, 0)
-    epsilon = 1e-14  # the east and south sides belong to the tile, not to its neighbour
-    left, right = _column(bounds.west), _column(bounds.east) - epsilon
-    top, bottom = _row(bounds.north), _row(bounds.south) - epsilon
-    for z in range(MAX_ZOOM, -1, -1):
+    left, right = _inside(_column(bounds.west), _column(bounds.east))
+    top, bottom = _inside(_row(bounds.north), _row(bounds.south))
+    for z in range(MAX_ZOOM, 0, -1):
         side = 1 << z
-        x, y = int(min(max(left, 0.0), 1 - epsilon) * side), int(min(max(top, 0.0), 1 - epsilon) * side)
-        if x == int(max(right, left) * side) and y == int(max(bottom, top) * side):
+        x, y = int(left * side), int(top * side)
+        if x == int(right * side) and y == int(bottom * side):
             return Tile(z, x, y)
     return Tile(0, 0, 0)
+
+
+def _inside(low: float, high: float) -> tuple[float, float]:
+    """Both ends moved inwards by what rounding may have moved them outwards, into a neighbouring tile."""
+    low, high = low + _ROUNDING, high - _ROUNDING
+    if low > high:  # a point or nearly one
+        low = high = (low + high) / 2
+    return min(max(low, 0.0), 1 - _ROUNDING), min(max(high, 0.0), 1 - _ROUNDING)
 
 
 def _latitude(fraction_from_north: float) -> float:

@@ -56,8 +56,8 @@ async def introduce(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, 
     challenge = _parse((await read_frame(reader))[0])
     if challenge.get("protocol") != PROTOCOL:
         raise ProtocolError(
-            f"the kernel has fused_jupyter {challenge.get('version')} (protocol {challenge.get('protocol')}), this side "
-            f"has {__version__} (protocol {PROTOCOL}); install the same version in both environments"
+            f"the kernel has fused_jupyter {challenge.get('version')} (protocol {challenge.get('protocol')}), this "
+            f"side has {__version__} (protocol {PROTOCOL}); install the same version in both environments"
         )
     _send(writer, {"role": role, "proof": _proof(secret, str(challenge.get("nonce")), role)})
     if not _parse((await read_frame(reader))[0]).get("welcome"):

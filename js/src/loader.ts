@@ -19,6 +19,7 @@ class WidgetView {
     parent: HTMLElement,
   ) {
     this.#host.className = "fused-map";
+    this.#host.addEventListener("focusin", keepKeys);
     this.#status = new StatusLine(this.#host, () => (this.#map ? this.#map.retry() : this.start()));
     addStyle(parent, "fused-map-widget", widgetCss);
     parent.append(this.#host);
@@ -80,6 +81,11 @@ class WidgetView {
     this.#status.update({ transport, offline });
     write(this.model, TRAITS.transport, transport);
   }
+}
+
+/** JupyterLab takes the arrow keys from whatever has the focus in a notebook, to fold headings, unless that says no. */
+function keepKeys({ target }: FocusEvent): void {
+  if (target instanceof HTMLElement) target.dataset.lmSuppressShortcuts = "true";
 }
 
 /** A style sheet, once for the document, or for the shadow root that the widget is in. */

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,6 +25,8 @@ class ReadOnly(Authorizer):
 c.ServerApp.identity_provider_class = Picky
 c.ServerApp.authorizer_class = ReadOnly
 c.FusedExtension.serve_foreign_kernels = True
+c.FusedExtension.keep_kernels_alive = False
+c.FusedExtension.allow_shares = False
 '''
 
 
@@ -69,7 +70,7 @@ def prefixed_kernel(prefixed: JupyterServer) -> Iterator[Kernel]:
 
 @pytest.fixture(scope="session")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
-    """A server with identity provider and authorizer of somebody else, which serves foreign kernels."""
+    """A server with identity provider and authorizer of somebody else, and with all settings the other way round."""
     config = tmp_path_factory.mktemp("strict") / "config.py"
     config.write_text(STRICT_CONFIG)
     with JupyterServer(arguments=(f"--config={config}",)) as server:
@@ -79,7 +80,8 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
 @pytest.fixture(scope="session")
 def hasty(server: JupyterServer) -> Iterator[Kernel]:
     """A kernel of `server` with one worker and little patience."""
-    settings = {"FUSED_WORKERS": "1", "FUSED_TILE_TIMEOUT": "0.5", "FUSED_FILE_TIMEOUT": "1.5", "FUSED_QUEUE_TIMEOUT": "0.3"}
+    times = {"FUSED_TILE_TIMEOUT": "0.5", "FUSED_FILE_TIMEOUT": "1.5", "FUSED_QUEUE_TIMEOUT": "0.3"}
+    settings = {"FUSED_WORKERS": "1", **times}
     with server.running_kernel() as kernel:
         kernel.execute(f"import os; os.environ.update({settings!r})").check()
         kernel.define(
@@ -91,6 +93,14 @@ def hasty(server: JupyterServer) -> Iterator[Kernel]:
                 return seconds
             """
         )
+        yield kernel
+
+
+@pytest.fixture(scope="session")
+def strict_kernel(strict: JupyterServer) -> Iterator[Kernel]:
+    """A kernel of `strict` with the UDF `echo`."""
+    with strict.running_kernel() as kernel:
+        kernel.define("def echo(n: int = 1):\n    return {'n': n}")
         yield kernel
 
 
@@ -111,5 +121,4 @@ def runtime_directory(tmp_path: Path) -> Path:
     """An empty directory for announcements."""
     directory = tmp_path / "runtime"
     directory.mkdir(mode=0o700)
-    assert os.stat(directory).st_uid == os.getuid()
     return directory

@@ -4,7 +4,18 @@ import json
 import subprocess
 import sys
 
-HEAVY = {"numpy", "pandas", "geopandas", "shapely", "pyarrow", "rasterio", "xarray", "ipywidgets", "lonboard", "IPython"}
+HEAVY = {
+    "numpy",
+    "pandas",
+    "geopandas",
+    "shapely",
+    "pyarrow",
+    "rasterio",
+    "xarray",
+    "ipywidgets",
+    "lonboard",
+    "IPython",
+}
 
 
 def test_the_extension_loads_no_heavy_library() -> None:

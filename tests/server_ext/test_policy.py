@@ -39,7 +39,11 @@ class Handler(RequestHandler):
 
 
 def handler(
-    headers: Mapping[str, str], *, uri: str = "/fused/ping", provider: IdentityProvider | None = None, token: str = TOKEN
+    headers: Mapping[str, str],
+    *,
+    uri: str = "/fused/ping",
+    provider: IdentityProvider | None = None,
+    token: str = TOKEN,
 ) -> Any:
     start = RequestStartLine("GET", uri, "HTTP/1.1")
     request = HTTPServerRequest(

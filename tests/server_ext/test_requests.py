@@ -26,7 +26,9 @@ def test_whole_numbers_are_a_tile(z: int, x: int, y: int) -> None:
 @given(
     st.one_of(
         st.text(max_size=30).filter(lambda text: not (text.isascii() and text.isdigit())),
-        st.sampled_from(["", "-1", "1.5", "1e3", "..", "../1", "0x1", "+1", " 1", "\0", "١", "²", str(2**64), "9" * 400]),
+        st.sampled_from(
+            ["", "-1", "1.5", "1e3", "..", "../1", "0x1", "+1", " 1", "\0", "١", "²", str(2**64), "9" * 400]
+        ),
     )
 )
 def test_everything_else_is_a_tile_error(garbage: str) -> None:
@@ -90,7 +92,8 @@ def test_a_form_is_read_as_a_query_is(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "words"), [(b"[1]", "JSON list"), (b"null", "NoneType"), (b"n=1", "no JSON"), (b" " * (MAX_BODY + 1), "allowed")]
+    ("body", "words"),
+    [(b"[1]", "JSON list"), (b"null", "NoneType"), (b"n=1", "no JSON"), (b" " * (MAX_BODY + 1), "allowed")],
 )
 def test_other_bodies_say_what_to_send(body: bytes, words: str) -> None:
     """The error names what came."""

@@ -50,7 +50,13 @@ def test_what_a_browser_runs_is_sandboxed(media_type: str) -> None:
     "media_type",
     [
         *("text/javascript", "application/xhtml+xml", "text/xml", "application/pdf", "", "nonsense", "image/png/x"),
-        *("image/png;,text/html", "application/json, text/html", "image/png\r\nSet-Cookie: a=b", "text/html\0", "image/png;x"),
+        *(
+            "image/png;,text/html",
+            "application/json, text/html",
+            "image/png\r\nSet-Cookie: a=b",
+            "text/html\0",
+            "image/png;x",
+        ),
     ],
 )
 def test_what_is_not_known_is_an_attachment(media_type: str) -> None:
@@ -128,7 +134,8 @@ def test_the_holder_of_a_token_sees_no_traceback(kind: type[FusedError]) -> None
 
 
 @pytest.mark.parametrize(
-    "kind", [kind for kind in KINDS if kind.status >= 500 and kind is not BusyError] + [UdfRuntimeError, UdfSerializationError]
+    "kind",
+    [kind for kind in KINDS if kind.status >= 500 and kind is not BusyError] + [UdfRuntimeError, UdfSerializationError],
 )
 def test_the_holder_of_a_token_sees_no_text_of_the_udf(kind: type[FusedError]) -> None:
     """What the UDF raised may hold paths and values."""

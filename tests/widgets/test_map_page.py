@@ -488,6 +488,7 @@ def test_a_moved_control_changes_the_map_and_the_trait(map_page: MapPage) -> Non
     map_page.page.get_by_label("color").fill(json.dumps(GREEN))
     map_page.page.get_by_label("day").focus()
     map_page.page.keyboard.press("ArrowRight")
+    assert map_page.page.locator("[data-lm-suppress-shortcuts]:focus").count() == 1, "JupyterLab would take the key"
 
     map_page.wait_color(GREEN, CORNER)
     map_page.page.wait_for_function("views[0].model.saved.params?.day === 6")

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import ast
+import inspect
+import typing
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fused_jupyter.errors import ProtocolError
+from fused_jupyter.runtime import listener
+from fused_jupyter.wire import (
+    Cancel,
+    Describe,
+    Described,
+    Failure,
+    Grant,
+    Message,
+    Output,
+    Publish,
+    Published,
+    Reply,
+    Revoke,
+    Run,
+    Status,
+    UdfSummary,
+    decode,
+    encode,
+)
+
+text = st.text(st.characters(codec="utf-8"), max_size=20)
+number = st.integers(0, 2**53)
+mapping = st.dictionaries(text, st.one_of(st.none(), st.booleans(), st.integers(-(2**53), 2**53), text), max_size=4)
+mappings = st.lists(mapping, max_size=3).map(tuple)
+maybe = st.one_of(st.none(), text)
+
+MESSAGES: dict[type, st.SearchStrategy[Message]] = {
+    Run: st.builds(
+        Run,
+        id=number,
+        udf=text,
+        digest=maybe,
+        share=maybe,
+        tile=st.none() | st.tuples(number, number, number),
+        parameters=st.none() | mapping,
+        extension=maybe,
+        returns=st.sampled_from(["encoded", "object"]),
+        deadline=st.none() | st.floats(0, 1e6),
+        stream=st.booleans(),
+    ),
+    Cancel: st.builds(Cancel, id=number),
+    Output: st.builds(Output, id=number, stream=st.sampled_from(["stdout", "stderr"]), text=text),
+    Reply: st.builds(
+        Reply, id=number, media_type=text, etag=text, cached=st.booleans(), buffers=st.lists(number).map(tuple), stdout=text
+    ),
+    Failure: st.builds(Failure, id=number, error=mapping, stdout=text, stderr=text),
+    Publish: st.builds(Publish, id=number, definition=mapping, register=st.booleans()),
+    Published: st.builds(Published, udfs=mappings, shares=st.lists(text).map(tuple)),
+    Describe: st.builds(Describe, id=number),
+    Described: st.builds(Described, id=number, udfs=mappings, shares=st.lists(text).map(tuple)),
+    Status: st.builds(Status, id=number),
+    Grant: st.builds(Grant, id=number, share=text, udf=text),
+    Revoke: st.builds(Revoke, id=number, share=text),
+}
+
+
+def test_every_kind_is_tried_here() -> None:
+    """A new message needs its line above."""
+    assert set(MESSAGES) == set(typing.get_args(Message))
+
+
+@given(st.one_of(*MESSAGES.values()))
+def test_message_comes_out_as_it_went_in(message: Message) -> None:
+    """Kind, fields and their types are the same."""
+    assert decode(encode(message)) == message
+
+
+@given(st.one_of(*MESSAGES.values()), mapping)
+def test_fields_of_a_newer_peer_are_passed_over(message: Message, more: dict[str, object]) -> None:
+    """An old peer understands what it knows."""
+    kind, fields = orjson.loads(encode(message))
+    extended = {f"new_{name}": value for name, value in more.items()} | fields
+
+    assert decode(orjson.dumps([kind, extended])) == message
+
+
+@pytest.mark.parametrize(
+    "header",
+    [b"", b"x", b"{}", b"[]", b"null", b"7", b'["Run"]', b'["Run",{}]', b'["Run",[]]', b'["Run",{"id":"1"}]', b'["Run",{"id":null}]',
+     b'["Nobody",{"id":1}]', b'[["Run"],{"id":1}]', b'[{},{}]', b'["Grant",{"id":1}]', b"\xff\xfe", b'["Cancel",{"id":1}] x'],
+)  # fmt: skip
+def test_what_is_no_message_is_refused(header: bytes) -> None:
+    """With an error of ours, which the connection expects."""
+    with pytest.raises(ProtocolError):
+        decode(header)
+
+
+@given(st.binary(max_size=100) | st.text(max_size=50).map(str.encode))
+def test_garbage_never_raises_anything_else(header: bytes) -> None:
+    """Whatever a stranger sends."""
+    try:
+        decode(header)
+    except ProtocolError:
+        pass
+
+
+def test_summary_holds_no_code() -> None:
+    """What servers learn of a UDF is not its source."""
+    assert "source" not in UdfSummary.__dataclass_fields__
+
+
+def test_host_takes_every_message_that_is_sent_to_it() -> None:
+    """A kind that asks something has its case in the listener."""
+    tree = ast.parse(inspect.getsource(listener))
+    handled = {node.cls.id for node in ast.walk(tree) if isinstance(node, ast.MatchClass) and isinstance(node.cls, ast.Name)}
+
+    answers = {"Cancel", "Output", "Reply", "Failure", "Published", "Described"}
+    assert {kind.__name__ for kind in MESSAGES} - answers <= handled
