@@ -1,6 +1,6 @@
 """What importing costs: the package in a kernel, and the extension on top of Jupyter Server; medians of fresh processes.
 
-    python benchmarks/imports.py [--rounds 15]
+python benchmarks/imports.py [--rounds 15]
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ def main() -> None:
     for _ in range(rounds):
         for name, (before, imports, _) in CASES.items():
             program = PROGRAM.format(before=before, imports=imports)
-            out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+            out = subprocess.run(
+                [sys.executable, "-c", program], capture_output=True, text=True, check=True
+            ).stdout.split()
             times[name].append(float(out[0]))
             numpy[name] = out[1] == "True"
     print(f"{'what':<36}{'median ms':>10}{'limit':>8}  numpy")

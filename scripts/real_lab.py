@@ -15,8 +15,20 @@ from playwright.sync_api import Browser, ElementHandle, Page, sync_playwright
 from real_jupyter import JupyterServer
 
 CHROMIUM_FLAGS = [
-    *("--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update"),
-    *("--disable-sync", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-dev-shm-usage"),
+    *(
+        "--no-sandbox",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+    ),
+    *(
+        "--disable-sync",
+        "--use-gl=angle",
+        "--use-angle=swiftshader",
+        "--enable-unsafe-swiftshader",
+        "--disable-dev-shm-usage",
+    ),
 ]
 PATIENCE = 90_000
 """Milliseconds; a machine with two busy cores draws a map in seconds, not in one."""
@@ -71,15 +83,18 @@ class Lab:
         """Whether a cell has not ended yet. The kernel's own status also tells of the comm messages in between."""
         return bool(
             self.page.evaluate(
-                "index => window.jupyterapp.shell.currentWidget.content.widgets[index].model.executionCount === null", index
+                "index => window.jupyterapp.shell.currentWidget.content.widgets[index].model.executionCount === null",
+                index,
             )
         )
 
     def wait_idle(self) -> None:
-        """Wait until no cell runs."""
+        """Wait until every cell has ended."""
         self.page.wait_for_timeout(300)
         self.page.wait_for_function(
-            "() => window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.status === 'idle'", timeout=PATIENCE
+            """() => window.jupyterapp.shell.currentWidget.content.widgets.every(
+                cell => cell.model.type !== 'code' || cell.model.executionCount !== null)""",
+            timeout=PATIENCE,
         )
 
     def map(self, number: int = 0) -> ElementHandle:
@@ -91,14 +106,16 @@ class Lab:
         element.scroll_into_view_if_needed()
         return element
 
-    def colors(self, number: int = 0) -> dict[tuple[int, int, int], float]:
-        """Share of each colour in the map's picture; colours that cover less than 2 % are left out."""
+    def colors(self, number: int = 0, *, floor: float = 0.02) -> dict[tuple[int, int, int], float]:
+        """Share of each colour in the map's picture; colours that cover no more than `floor` are left out."""
         picture = Image.open(io.BytesIO(self.map(number).screenshot())).convert("RGB")
         counts = picture.getcolors(picture.width * picture.height) or []
         total = picture.width * picture.height
-        return {color: count / total for count, color in counts if count / total > 0.02}
+        return {color: count / total for count, color in counts if count / total > floor}
 
-    def wait_for_color(self, color: tuple[int, int, int], *, number: int = 0, share: float = 0.1) -> None:
+    def wait_for_color(
+        self, color: tuple[int, int, int], *, number: int = 0, share: float = 0.1, floor: float = 0.02
+    ) -> None:
         """Wait until the map shows a colour, give or take what blending costs.
 
         Raises:
@@ -106,7 +123,7 @@ class Lab:
         """
         seen: dict[tuple[int, int, int], float] = {}
         for _ in range(60):
-            seen = self.colors(number)
+            seen = self.colors(number, floor=floor)
             if sum(part for one, part in seen.items() if is_near(one, color)) >= share:
                 return
             self.page.wait_for_timeout(250)

@@ -1,6 +1,6 @@
 """The README's picture: a notebook in real JupyterLab, run, its last map in view.
 
-    python scripts/screenshot.py [notebook] [picture]
+python scripts/screenshot.py [notebook] [picture]
 """
 
 from __future__ import annotations

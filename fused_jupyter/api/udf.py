@@ -93,9 +93,7 @@ class Udf:
         """
         from fused_jupyter.widgets import FusedMap
 
-        names = {parameter.name for parameter in self.parameters}
-        arguments = {name: value for name, value in parameters.items() if name in names}
-        rest = {name: value for name, value in parameters.items() if name not in names}
+        arguments, rest = self._split(parameters)
         return FusedMap(self, params=arguments, **rest)
 
     def to_lonboard(self, **parameters: Any) -> BitmapTileLayer:
@@ -112,9 +110,7 @@ class Udf:
         """
         from fused_jupyter.widgets import bitmap_tile_layer
 
-        names = {parameter.name for parameter in self.parameters}
-        arguments = {name: value for name, value in parameters.items() if name in names}
-        rest = {name: value for name, value in parameters.items() if name not in names}
+        arguments, rest = self._split(parameters)
         runtime = _kernel_runtime()
         base_url = runtime.server().base_url
         token = runtime.grant(self.name)
@@ -164,6 +160,11 @@ class Udf:
         runtime = _kernel_runtime()
         query = urlencode({"kernel": runtime.kernel_id, **_as_text(parameters)})
         return f"{runtime.server().url(path)}?{query}"
+
+    def _split(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The UDF's own arguments, and the rest. The tile fills in the spatial one: as `bounds` it is for the map."""
+        own = {parameter.name for parameter in self.parameters if not parameter.is_spatial}
+        return {n: v for n, v in given.items() if n in own}, {n: v for n, v in given.items() if n not in own}
 
     def _by_name(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         names = [parameter.name for parameter in self.parameters if parameter.kind == "positional"]

@@ -55,7 +55,8 @@ class RunQueue:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         line.append(turn)
         try:
-            await asyncio.wait_for(asyncio.shield(turn), self._timeout)
+            async with asyncio.timeout(self._timeout):  # not wait_for, which forgets a cancel that comes with the turn
+                await asyncio.shield(turn)
         except BaseException as exc:  # also a cancelled wait: the slot, if it came at that moment, goes on
             if turn.done() and not turn.cancelled():
                 self._give()

@@ -136,7 +136,7 @@ def _bounds(value: Any) -> Bounds:
         named: Any = value  # a mercantile.Tile
         return Tile(named.z, named.x, named.y).bounds
     sides = getattr(value, "bounds", value)  # a shapely geometry
-    if isinstance(sides, (str, types.MethodType)) or not isinstance(sides, typing.Iterable):
+    if isinstance(sides, (str, bytes, types.MethodType)) or not isinstance(sides, typing.Iterable):
         raise ArgumentError(f"got {value!r}, need {_EXPECTED}")
     return Bounds(tuple(sides))
 

@@ -24,6 +24,7 @@ from fused_jupyter.wire import (
     Described,
     Failure,
     Grant,
+    Heard,
     Message,
     Output,
     Publish,
@@ -40,6 +41,8 @@ from fused_jupyter.wire import (
 from fused_jupyter.wire.handshake import Role, greet
 
 _GREETING_SECONDS = 5.0
+_HEARING_SECONDS = 1.0
+"""A server that does not take news for so long hangs; what it answers from before will not be what anybody sees next."""
 _LIMIT = 1 << 20
 
 
@@ -53,6 +56,7 @@ class Listener:
         self._peers: set[_Peer] = set()
         self._server: asyncio.Server | None = None
         self._directory: tempfile.TemporaryDirectory[str] | None = None
+        self._serial = 0
         self.kernel_left = asyncio.Event()
         """Set when the kernel's connection closed."""
 
@@ -74,12 +78,14 @@ class Listener:
         if self._directory is not None:
             self._directory.cleanup()
 
-    def tell_servers(self, definition: UdfDefinition | None) -> None:
-        """Tell every server what changed: one UDF, or only the tokens."""
+    async def tell_servers(self, definition: UdfDefinition | None) -> None:
+        """Tell every server what changed, one UDF or only the tokens, and wait until they have taken it over."""
         udfs = () if definition is None else (self._gateway.summary(definition),)
-        for peer in self._peers:
-            if peer.role == "server":
-                peer.send(Published(udfs=udfs, shares=self._gateway.shares))
+        self._serial += 1
+        news = Published(udfs=udfs, shares=self._gateway.shares, serial=self._serial)
+        heard = [peer.tell(news) for peer in self._peers if peer.role == "server"]
+        if heard:
+            await asyncio.wait(heard, timeout=_HEARING_SECONDS)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -127,6 +133,7 @@ class _Peer:
         self._listener = listener
         self._gateway = gateway
         self._calls: dict[int, asyncio.Task[None]] = {}
+        self._unheard: dict[int, asyncio.Future[None]] = {}
 
     async def serve(self) -> None:
         """Take messages until the peer hangs up; its calls are cancelled then."""
@@ -148,14 +155,31 @@ class _Peer:
         if body:
             self._writer.write(body)
 
+    def tell(self, news: Published) -> asyncio.Future[None]:
+        """Send news; done when the peer has heard, or hung up."""
+        heard: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._unheard[news.serial] = heard
+        self.send(news)
+        return heard
+
     def close(self) -> None:
         """Hang up."""
         self._writer.close()
+        for serial in tuple(self._unheard):
+            self._note_heard(serial)
+
+    def _note_heard(self, serial: int) -> None:
+        heard = self._unheard.pop(serial, None)
+        if heard is not None and not heard.done():
+            heard.set_result(None)
 
     def _take(self, message: Message, body: bytes) -> None:
         if isinstance(message, Cancel):
             if (running := self._calls.get(message.id)) is not None:
                 running.cancel()
+            return
+        if isinstance(message, Heard):
+            self._note_heard(message.serial)
             return
         if isinstance(message, Run) and message.parameters is not None and self._answer_at_once(message):
             return
@@ -206,13 +230,13 @@ class _Peer:
                 definition = UdfDefinition.from_json(message.definition)
                 self._gateway.publish(definition, register=message.register)
                 if message.register:
-                    self._listener.tell_servers(definition)
+                    await self._listener.tell_servers(definition)
             case Grant():
                 self._gateway.grant(message.share, message.udf)
-                self._listener.tell_servers(None)
+                await self._listener.tell_servers(None)
             case Revoke():
                 self._gateway.revoke(message.share)
-                self._listener.tell_servers(None)
+                await self._listener.tell_servers(None)
             case _:
                 raise ProtocolError(f"a host does not take {type(message).__name__}")
         return Reply(id=message.id), b""

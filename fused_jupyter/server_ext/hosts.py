@@ -9,13 +9,13 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from fused_jupyter.errors import AccessError, FusedError, HostLostError, ProtocolError, ShareError, UnknownUdfError
 from fused_jupyter.server_ext.recent import RecentAnswers
-from fused_jupyter.wire import Announcement, Client, Describe, Described, Message, Published, Reply, Run, connect
+from fused_jupyter.wire import Announcement, Client, Describe, Described, Heard, Message, Published, Reply, Run, connect
 from fused_jupyter.wire.announcement import announcements
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
@@ -54,6 +54,11 @@ class Host:
             self.shares = frozenset(message.shares)
         except (KeyError, TypeError, ValueError) as exc:
             raise ProtocolError(f"the host of kernel {self.kernel_id} does not describe its UDFs as expected") from exc
+
+    def hear(self, news: Published) -> None:
+        """`learn`, and tell the host that it is done."""
+        self.learn(news)
+        self.client.tell(Heard(id=self.client.next_number(), serial=news.serial))
 
 
 class Hosts:
@@ -107,7 +112,7 @@ class Hosts:
         await self._scan_if_changed()
         host = self._newest(udf)
         if host is None:
-            await self._ask_all()  # it may have been registered this very moment
+            await self._look_again()
             host = self._newest(udf)
         if host is not None:
             return host
@@ -127,13 +132,12 @@ class Hosts:
             for host in self._alive():
                 if share in host.shares:
                     return host
-            await self._ask_all()
+            await self._look_again()
         raise ShareError("this token opens nothing here")
 
     async def all(self) -> list[Host]:
         """Every host that can be asked now."""
-        await self._scan_if_changed()
-        await self._ask_all()
+        await self._look_again()
         return list(self._alive())
 
     async def has(self, kernel: str) -> bool:
@@ -150,6 +154,9 @@ class Hosts:
         if now - host.served_at > _ACTIVITY_SECONDS:
             host.served_at = now
             self._on_served(host.kernel_id)
+        if run.digest is None and run.udf in host.udfs:
+            # What the name means now: the host lets no cell end before this server has heard of it.
+            run = replace(run, digest=host.udfs[run.udf]["digest"])
         if (known := self._recent.get(host.kernel_id, run)) is not None:
             return known
         reply, body = await host.client.reply_to(run)
@@ -207,10 +214,10 @@ class Hosts:
         hint = f"did you mean {' or '.join(near)}?" if near else there
         return UnknownUdfError(f"no UDF is called {udf!r}; {hint}", udf=udf)
 
-    async def _ask_all(self) -> None:
-        async with self._scanning:  # a host that is being connected to is asked as well
-            hosts = tuple(self._alive())
-        await asyncio.gather(*(self._ask(host) for host in hosts))
+    async def _look_again(self) -> None:
+        """Find what was announced or registered this very moment."""
+        await self._scan_if_changed(force=True)
+        await asyncio.gather(*(self._ask(host) for host in tuple(self._alive())))
 
     async def _ask(self, host: Host) -> None:
         """What a host has now; its earlier news have been read by the time it answers.
@@ -232,9 +239,10 @@ class Hosts:
         except FileNotFoundError:
             return
         is_settled = mtime == self._scanned_mtime and mtime < self._scanned_at - 0.05
+        is_under_way = mtime == self._scanned_mtime and self._scanning.locked()
         is_due = any(again < time.monotonic() for again in self._silent.values())
-        if is_settled and not force and not is_due:
-            return
+        if not force and (is_under_way or (is_settled and not is_due)):
+            return  # who does not find what they look for looks again
         async with self._scanning:
             self._scanned_at, self._scanned_mtime = time.time(), mtime
             await self._scan()
@@ -242,6 +250,7 @@ class Hosts:
     async def _scan(self) -> None:
         self._refused.clear()
         self._silent = {kernel: again for kernel, again in self._silent.items() if again > time.monotonic()}
+        found: list[Announcement] = []
         for path, announcement in announcements(self._directory):
             known = self._hosts.get(announcement.kernel_id)
             if known is not None and known.client.is_open and known.announcement == announcement:
@@ -249,11 +258,12 @@ class Hosts:
             if announcement.kernel_id in self._silent or not self._is_served(announcement):
                 continue
             if announcement.is_alive:
-                await self._connect(announcement)
+                found.append(announcement)
                 continue
             self._note_departed(announcement.kernel_id, known)
             with contextlib.suppress(OSError):
                 path.unlink()  # left behind by a host that was killed
+        await asyncio.gather(*(self._connect(announcement) for announcement in found))
 
     async def _connect(self, announcement: Announcement) -> None:
         news: list[Published] = []
@@ -272,7 +282,7 @@ class Hosts:
             self._refused[announcement.kernel_id] = exc
             return
         host = Host(announcement, client)
-        learn = host.learn
+        learn = host.hear
         for message in news:
             learn(message)
         self._hosts[announcement.kernel_id] = host

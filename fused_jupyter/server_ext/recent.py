@@ -1,4 +1,4 @@
-"""The last answers to addresses that name their version: what such an address gives can never change."""
+"""The last answers of each host, by what was asked and the version that ran: for the tile that is asked for again."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _LARGEST = 1 << 20
 class RecentAnswers:
     """Answers by kernel and request, the ones asked for longest ago go first.
 
-    Only a request that names the digest which then ran is kept: no registration can make its answer stale, so the
-    host need not be asked. All other requests go to the host, which knows what a name means now.
+    A request here always names a version: its URL does, or the server knows which one the name means now. So no
+    registration can make an answer stale.
     """
 
     def __init__(self, size: int) -> None:
@@ -40,7 +40,7 @@ class RecentAnswers:
         return replace(reply, id=run.id, max_age=remaining), body
 
     def put(self, kernel: str, run: Run, reply: Reply, body: bytes) -> None:
-        """Keep an answer, if its request named the version that ran."""
+        """Keep an answer, if the version that was asked for ran."""
         fits = reply.status == 200 and reply.max_age > 0 and len(body) <= _LARGEST
         if not fits or run.digest != reply.digest:
             return

@@ -89,8 +89,7 @@ class Client:
                 await self._writer.drain()
             answer, answer_body = await future
         except asyncio.CancelledError:
-            with contextlib.suppress(FusedError):
-                self._write(Cancel(id=message.id))
+            self.tell(Cancel(id=message.id))
             raise
         except OSError as exc:  # of drain: the host hung up while the body was on its way
             raise HostLostError("the runtime host has stopped", retry_after=1) from exc
@@ -100,6 +99,11 @@ class Client:
         if isinstance(answer, Failure):
             raise FusedError.from_wire(answer.error)
         return answer, answer_body
+
+    def tell(self, message: Message) -> None:
+        """Send a message that is not answered; a host that is gone does not get it."""
+        with contextlib.suppress(HostLostError):
+            self._write(message)
 
     async def reply_to(self, message: Message, body: bytes | bytearray | memoryview = b"") -> tuple[Reply, bytes]:
         """`call` for messages that are answered by a `Reply`."""

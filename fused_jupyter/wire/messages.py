@@ -119,13 +119,27 @@ class UdfSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """The host tells every server what it has: all of it at first, then what is new. `id` is always 0."""
+    """The host tells every server what it has: all of it at first, then what is new. `id` is always 0.
+
+    A server says `Heard` once it has taken it over: only then does the kernel's cell end, so that no request that comes
+    after it meets old code.
+    """
 
     udfs: tuple[Mapping[str, Any], ...]
     """`UdfSummary` of each."""
     shares: tuple[str, ...] = ()
     """SHA-256 of every token that opens something, all of them each time."""
+    serial: int = 0
+    """What `Heard` repeats."""
     id: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """A server has taken over the `Published` of this `serial`. Not answered."""
+
+    id: int
+    serial: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,11 +182,11 @@ class Revoke:
     share: str
 
 
-Message = Run | Cancel | Output | Reply | Failure | Publish | Published | Describe | Described | Status | Grant | Revoke
+Message = Run | Cancel | Output | Reply | Failure | Publish | Published | Heard | Describe | Described | Status | Grant | Revoke
 
 _KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
-    for kind in (Run, Cancel, Output, Reply, Failure, Publish, Published, Describe, Described, Status, Grant, Revoke)
+    for kind in (Run, Cancel, Output, Reply, Failure, Publish, Published, Heard, Describe, Described, Status, Grant, Revoke)
 }
 _FIELDS: dict[str, dict[str, bool]] = {
     name: {field.name: str(field.type).startswith("tuple") for field in fields(kind)} for name, kind in _KINDS.items()

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
-from real_lab import Lab, write_notebook
+from real_lab import Lab, is_near, write_notebook
+
+ROOT = Path(__file__).parent.parent.parent
 
 pytestmark = pytest.mark.browser
 
@@ -30,16 +35,20 @@ CELLS = [
     VECTOR,
     "flat.map(zoom=1, height='320px')",
     "fused.FusedMap(fused.TileLayer('lands', style={'color': '#0000ff', 'fill-opacity': 1.0}), zoom=0, height='320px')",
-    "import time\nstarted = time.time()\nwhile time.time() - started < SECONDS: pass",
 ]
+
+BUSY = {
+    "sleeping": "import time; time.sleep(6)",
+    "spinning": "import time\nstarted = time.time()\nwhile time.time() - started < 6: pass",
+    "holding the GIL": "sum(range(25 * 10**7))",  # one call in C: no other thread of the kernel runs meanwhile
+}
 
 RED, GREEN, BLUE = (200, 0, 0), (0, 200, 0), (0, 0, 255)
 
 
-def test_maps_show_raster_and_vector_and_follow_edits_and_sliders_while_a_cell_runs(lab: Lab) -> None:
+def test_maps_show_raster_and_vector_and_follow_edits_and_sliders(lab: Lab) -> None:
     """Pixels of both kinds are there; a slider and an edited cell change them, also while another cell spins."""
-    busy = CELLS[5].replace("SECONDS", "25")
-    write_notebook(lab.server.directory / "live.ipynb", [*CELLS[:5], "pass"])
+    write_notebook(lab.server.directory / "live.ipynb", [*CELLS, "pass"])
     lab.open("live.ipynb")
 
     lab.run_all()
@@ -53,11 +62,43 @@ def test_maps_show_raster_and_vector_and_follow_edits_and_sliders_while_a_cell_r
 
     # The edited cell, and at once a cell that spins: the map changes while that one runs.
     lab.run(1, RASTER.replace("BAND", "2"))
-    lab.run(5, busy)
+    lab.run(5, BUSY["spinning"].replace("6", "20"))
     lab.wait_for_color((0, 0, 100), number=0)
     move_slider(lab, "level", 250)
     lab.wait_for_color((0, 0, 250), number=0)
     assert lab.is_running(5), "the cell ended before the map had changed: nothing was proven"
+
+
+@pytest.mark.parametrize("lab_server", ["/"], indirect=True, ids=["root"])
+def test_map_is_live_whatever_the_kernel_does(lab: Lab) -> None:
+    """New tiles come while a cell sleeps, spins, or holds the GIL in one long call."""
+    write_notebook(lab.server.directory / "busy.ipynb", [*CELLS[:2], CELLS[3], "pass"])
+    lab.open("busy.ipynb")
+    lab.run_all()
+    lab.wait_for_color(RED)
+
+    for level, busy in zip((90, 140, 250), BUSY.values(), strict=True):
+        lab.run(3, busy)
+        move_slider(lab, "level", level)
+        lab.wait_for_color((level, 0, 0))
+        assert lab.is_running(3), f"the cell ended before the map had changed: {busy}"
+        lab.wait_idle()
+
+
+@pytest.mark.parametrize("lab_server", ["/user/ana/"], indirect=True, ids=["prefix"])
+def test_quickstart_draws_its_maps(lab: Lab) -> None:
+    """The notebook that newcomers open runs in JupyterLab: rasters and points are on its map, no tile fails."""
+    shutil.copy(ROOT / "notebooks" / "quickstart.ipynb", lab.server.directory)
+    lab.open("quickstart.ipynb")
+
+    lab.run_all()
+
+    points, warm, cold = (224, 110, 70), (122, 209, 129), (65, 68, 135)
+    lab.wait_for_color(points, number=0, share=0.0005, floor=0.0)
+    seen = lab.colors(0, floor=0.0)
+    assert sum(part for color, part in seen.items() if is_near(color, warm, tolerance=60)) > 0.01
+    assert sum(part for color, part in seen.items() if is_near(color, cold, tolerance=60)) > 0.01
+    assert [element.get_attribute("data-failed") for element in lab.page.query_selector_all(".fused-map")] == ["0", "0"]
 
 
 def move_slider(lab: Lab, name: str, value: int) -> None:

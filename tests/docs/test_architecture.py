@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from fused_jupyter import errors
+
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 PATHS = sorted(set(re.findall(r"[\w.-]+(?:/[\w.-]+)+", TEXT)))
@@ -43,6 +45,14 @@ def test_every_relative_link_leads_somewhere(document: str) -> None:
     missing = [link for link in links if "://" not in link and not (path.parent / link).exists()]
 
     assert not missing
+
+
+@pytest.mark.parametrize("error", errors.FusedError.__subclasses__(), ids=lambda error: error.__name__)
+def test_every_error_stands_in_the_reference_with_its_status(error: type[errors.FusedError]) -> None:
+    """What a client may meet is documented."""
+    text = (ROOT / "docs" / "reference" / "errors.md").read_text(encoding="utf-8")
+
+    assert f"| `{error.__name__}` | {error.status} |" in text
 
 
 def defined_names(tree: ast.Module) -> set[str]:

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fused_jupyter.udfs import Parameter, UdfDefinition, parse
+
+
+def of(signature: str) -> UdfDefinition:
+    return parse(f"def f({signature}): pass")
+
+
+def test_parameters_are_read_in_order() -> None:
+    """Kind, annotation and default of each, as they stand in the source."""
+    udf = of("a, b: int = 2, *, c: 'float', d=[1], **rest")
+
+    assert udf.parameters == (
+        Parameter(name="a", is_spatial=True),
+        Parameter(name="b", annotation="int", default=2, default_text="2"),
+        Parameter(name="c", annotation="float", kind="keyword"),
+        Parameter(name="d", default=[1], default_text="[1]", kind="keyword"),
+        Parameter(name="rest", kind="variadic"),
+    )
+    assert udf.signature == "f(a, b: int = 2, *, c: float, d = [1], **rest)"
+
+
+@pytest.mark.parametrize(
+    ("signature", "spatial"),
+    [
+        ("bounds", "bounds"),
+        ("n: int, bounds: fused.types.Bounds = None", "bounds"),
+        ("n: int, bbox=None", "bbox"),
+        ("bbox, bounds", "bounds"),
+        ("bounds: list", "bounds"),
+        ("tile: fused.types.TileXYZ", "tile"),
+        ("tile: TileGDF = None", "tile"),
+        ("tile: fused.types.Tile | None = None", "tile"),
+        ("tile: None | fused.types.Bbox = None", "tile"),
+        ("tile: Optional[fused.types.ViewportGDF] = None", "tile"),
+        ("tile: typing.Optional[fused.types.Bounds] = None", "tile"),
+        ("tile: 'fused.types.Bounds'", "tile"),
+        ("area", "area"),
+        ("area=None", "area"),
+        ("n: int", None),
+        ("n=3", None),
+        ("n: int, tile: fused.types.Bounds", None),
+        ("**rest", None),
+        ("", None),
+        ("x: int, y: int, z: int", None),
+    ],
+)
+def test_parameter_that_takes_the_tile(signature: str, spatial: str | None) -> None:
+    """`bounds`, else `bbox`, else the first one if its annotation says so or it has none."""
+    found = of(signature).spatial_parameter
+
+    assert (found.name if found else None) == spatial
+
+
+@pytest.mark.parametrize(
+    ("annotation", "schema"),
+    [
+        ("int", {"type": "integer"}),
+        ("float", {"type": "number"}),
+        ("bool", {"type": "boolean"}),
+        ("str", {"type": "string"}),
+        ("list", {"type": "array"}),
+        ("list[int]", {"type": "array"}),
+        ("List[int]", {"type": "array"}),
+        ("typing.List[int]", {"type": "array"}),
+        ("tuple[int, ...]", {"type": "array"}),
+        ("dict[str, int]", {"type": "object"}),
+        ("int | None", {"type": ["integer", "null"]}),
+        ("None | int", {"type": ["integer", "null"]}),
+        ("Optional[int]", {"type": ["integer", "null"]}),
+        ("typing.Optional[typing.List[int]]", {"type": ["array", "null"]}),
+        ("Union[str, None]", {"type": ["string", "null"]}),
+        ("list[int | None]", {"type": "array"}),
+        ("int | str", {}),
+        ("list[int] | str", {}),
+        ("pd.DataFrame", {}),
+        ("'not an annotation'", {}),
+    ],
+)
+def test_annotation_gives_the_schema(annotation: str, schema: dict[str, Any]) -> None:
+    """What the text does not tell is left open."""
+    assert of(f"*, a: {annotation}").schema()["properties"]["a"] == schema
+
+
+def test_schema_of_all_parameters() -> None:
+    """A JSON Schema object: defaults shown, what is needed required, the area not."""
+    schema = of("bounds, n: int, name: str = 'a', day=None, far=2**3").schema()
+
+    assert schema["type"] == "object"
+    assert schema["required"] == ["n"]
+    assert schema["additionalProperties"] is False
+    assert schema["properties"]["name"] == {"type": "string", "default": "a"}
+    assert schema["properties"]["day"] == {}
+    assert "west,south,east,north" in schema["properties"]["bounds"]["description"]
+
+
+def test_schema_with_any_more_arguments() -> None:
+    """`**rest` takes what has no parameter, and is none itself."""
+    schema = of("n=1, **rest").schema()
+
+    assert schema["additionalProperties"] is True
+    assert list(schema["properties"]) == ["n"]
+
+
+def test_parameter_travels_as_json() -> None:
+    """All its fields."""
+    parameter = Parameter(name="n", annotation="int", default=2, default_text="2")
+
+    assert Parameter(**parameter.to_json()) == parameter

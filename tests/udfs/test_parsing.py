@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+import pytest
+
+from fused_jupyter.errors import UdfDefinitionError
+from fused_jupyter.udfs import Choices, HeaderModule, UdfDefinition, parse
+
+
+def read(source: str, **choices: Any) -> UdfDefinition:
+    return parse(textwrap.dedent(source), Choices(**choices))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def quakes(n): return n",
+        "@fused.udf\ndef quakes(n): return n",
+        "@fused.udf()\ndef quakes(n): return n",
+        "@fused_jupyter.udf\ndef quakes(n): return n",
+        "@udf\ndef quakes(n): return n",
+        "import fused\n\n@fused.udf(cache_max_age='1h', engine='local')\ndef quakes(n):\n    return n\n",
+        "from math import pi\nR = 2 * pi\ndef area(r): return R * r\n@fused.udf\ndef quakes(n): return area(n)",
+        "def quakes(n):\n    def inner(): pass\n    return n",
+        "class Box: pass\n\n@fused.udf\n@cached\ndef quakes(n): return n",
+    ],
+)
+def test_cell_with_one_udf_is_one(source: str) -> None:
+    """Bare or decorated, with what belongs to it beside it."""
+    udf = read(source)
+
+    assert (udf.name, udf.entrypoint, udf.source) == ("quakes", "quakes", source)
+    assert [parameter.name for parameter in udf.parameters] == ["n"]
+
+
+def test_name_on_the_magic_line_wins() -> None:
+    """Over the decorator's, which wins over the function's."""
+    source = "@fused.udf(name='second')\ndef third(): pass"
+
+    assert read(source, name="first").name == "first"
+    assert read(source).name == "second"
+    assert read(source).entrypoint == "third"
+
+
+@pytest.mark.parametrize("name", ["quakes", None])
+def test_bare_function_among_helpers_is_found_by_its_name(name: str | None) -> None:
+    """By the name on the magic's line, or because it is called `udf` as in official ones."""
+    function = name or "udf"
+    source = f"def clean(a): return a\n\ndef {function}(n): return clean(n)"
+
+    assert read(source, name=name).entrypoint == function
+
+
+def test_docstring_and_age_are_read() -> None:
+    """They are shown and used without running anything."""
+    udf = read('@fused.udf(cache_max_age="2m")\ndef f():\n    """Quakes.\n\n    All of them.\n    """')
+
+    assert udf.description == "Quakes.\n\nAll of them."
+    assert udf.cache_max_age == 120
+
+
+def test_age_on_the_magic_line_wins() -> None:
+    """Also when it says 0: keep nothing."""
+    assert read("@fused.udf(cache_max_age='1h')\ndef f(): pass", cache_max_age=0).cache_max_age == 0
+    assert read("def f(): pass").cache_max_age is None
+
+
+def test_nothing_is_run() -> None:
+    """A cell with side effects, or with names that are not there, is only read."""
+    assert read("raise SystemExit(1)\nundefined()\ndef f(a=boom()): pass").parameters[0].default_text == "boom()"
+
+
+def test_headers_travel_with_the_udf() -> None:
+    """Source and name of each."""
+    header = HeaderModule(module_name="helpers_of_mine", source="X = 1")
+
+    assert read("def f(): pass", headers=(header,)).headers == (header,)
+
+
+MISTAKES = [
+    ("def f(:\n    pass", 1, "SyntaxError"),
+    ("x = 1\ndef f():\n  return (", 3, "never closed"),
+    ("def f():\nreturn 1", 2, "indented block"),
+    ("x = 1\ndef f(a, a): pass", 2, "duplicate argument 'a'"),
+    ("def f(): pass\nreturn 1", 2, "'return' outside function"),
+    ("def f(): pass\nawait f()", 2, "outside function"),
+    ("%matplotlib inline\ndef f(): pass", 1, "IPython magics"),
+    ("import os\n!ls\ndef f(): pass", 2, "IPython magics"),
+    ("@fused.udf\ndef f(): pass\n@fused.udf\ndef g(): pass", 4, r"2 UDFs here \(f, g\)"),
+    ("def f(): pass\ndef g(): pass", 2, "which of f, g is the UDF"),
+    ("\n\nasync def f(): pass", 3, "async def"),
+    ("def f(*args): pass", 1, r"\*args: arguments come by name"),
+    ("def f(a, /): pass", 1, "leave out the /"),
+    ("@fused.udf(name='not-a-name')\ndef f(): pass", 2, "'not-a-name' cannot name a UDF"),
+    ("@fused.udf(name='class')\ndef f(): pass", 2, "'class' cannot name a UDF"),
+    ("@fused.udf(name=7)\ndef f(): pass", 2, "7 cannot name a UDF"),
+    ("def größe(): pass", 1, "'größe' cannot name a UDF"),
+    (f"def {'f' * 65}(): pass", 1, "cannot name a UDF"),
+    ("@fused.udf(nmae='f')\ndef f(): pass", 1, "does not take 'nmae'"),
+    ("@fused.udf(name=NAME)\ndef f(): pass", 1, "literal value"),
+    ("@fused.udf(name={[]: 1})\ndef f(): pass", 1, "literal value"),
+    ("@fused.udf(cache_max_age='2w')\ndef f(): pass", 2, "cache_max_age: got '2w'"),
+    ("@fused.udf(headers=['a.py'])\ndef f(): pass", 2, "--header FILE"),
+]
+
+
+@pytest.mark.parametrize(("source", "line", "says"), MISTAKES)
+def test_mistake_names_its_line(source: str, line: int, says: str) -> None:
+    """Counted from 1 as the editor shows it, with the text that stands there."""
+    with pytest.raises(UdfDefinitionError, match=says) as caught:
+        read(source)
+
+    error = caught.value
+    assert (error.line, (error.source_line or "").strip()) == (line, source.splitlines()[line - 1].strip())
+    assert f"(line {line})" in error.message
+
+
+def test_two_udfs_stay_a_mistake_with_a_name() -> None:
+    """The name on the line does not choose one and drop the other."""
+    with pytest.raises(UdfDefinitionError, match="2 UDFs"):
+        read("@fused.udf\ndef f(): pass\n@fused.udf\ndef g(): pass", name="f")
+
+
+@pytest.mark.parametrize("source", ["", "x = 1", "# nothing", "class f: pass", "f = lambda: 1", "if 1:\n    def f(): pass"])
+def test_cell_without_a_function_says_what_to_write(source: str) -> None:
+    """There is no line to name."""
+    with pytest.raises(UdfDefinitionError, match="no function here; write `def"):
+        read(source)
+
+
+@pytest.mark.parametrize("source", ["def f(): pass\x00", "def f(): return " + "(" * 5000 + ")" * 5000, "x = '\ud800'"])
+def test_text_that_is_no_source_is_refused(source: str) -> None:
+    """Whatever the parser raises, the user gets an error of ours."""
+    with pytest.raises(UdfDefinitionError):
+        read(source)
+
+
+@pytest.mark.parametrize(
+    ("header", "says"),
+    [
+        (HeaderModule(module_name="mine", source="x = 1\ndef f(:"), r"header mine: SyntaxError.*\(line 2\)"),
+        (HeaderModule(module_name="my-module", source=""), "no name that can be imported"),
+        (HeaderModule(module_name="class", source=""), "no name that can be imported"),
+    ],
+)
+def test_mistake_in_a_header_is_found_before_it_runs(header: HeaderModule, says: str) -> None:
+    """It says which file and where in it."""
+    with pytest.raises(UdfDefinitionError, match=says):
+        read("def f(): pass", headers=(header,))

@@ -1,0 +1,35 @@
+"""A real server with real kernels, shared where a test does no harm to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from real_jupyter import JupyterServer, Kernel
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[JupyterServer]:
+    """A server; afterwards its log must hold no traceback, whatever was done to it."""
+    with JupyterServer() as server:
+        yield server
+        log = server.log
+    assert "Traceback" not in log, log
+
+
+@pytest.fixture(scope="session")
+def kernel(server: JupyterServer) -> Iterator[Kernel]:
+    """A kernel that stays alive."""
+    with server.running_kernel() as kernel:
+        kernel.define("def echo(n: int = 1):\n    return {'n': n}")
+        assert server.get("fused/run/file/echo.json").json() == {"n": 1}
+        yield kernel
+
+
+@pytest.fixture
+def mortal(server: JupyterServer) -> Iterator[Kernel]:
+    """A kernel for one test, which may do to it what it likes."""
+    with server.running_kernel() as kernel:
+        kernel.define("def echo(n: int = 1):\n    return {'n': n}")
+        assert server.get(f"fused/run/file/echo.json?kernel={kernel.id}").json() == {"n": 1}
+        yield kernel
