@@ -1,4 +1,4 @@
-"""What importing costs: the package in a kernel, and the extension on top of Jupyter Server; medians of fresh processes.
+"""What importing costs: the package in a kernel, and the extension on top of Jupyter Server; medians.
 
 python benchmarks/imports.py [--rounds 15]
 """

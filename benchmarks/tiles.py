@@ -39,7 +39,8 @@ import numpy as np
 @fused.udf
 def constant(bounds: fused.types.Bounds = None, n: int = 0):
     rows = np.arange(256, dtype="uint8")
-    return np.stack([np.broadcast_to(rows, (256, 256)), np.broadcast_to(rows[:, None], (256, 256)), np.full((256, 256), 9, "uint8")])
+    across, down = np.broadcast_to(rows, (256, 256)), np.broadcast_to(rows[:, None], (256, 256))
+    return np.stack([across, down, np.full((256, 256), 9, "uint8")])
 """
 COG = """%%fused_udf cog
 from rio_tiler.io import Reader

@@ -178,7 +178,7 @@ class Kernel:
     def _connect(self) -> BlockingKernelClient:
         client = BlockingKernelClient(connection_file=str(self.server.runtime_directory / f"kernel-{self.id}.json"))
         client.load_connection_file()
-        client.start_channels()
+        client.start_channels(hb=False)  # on a loaded machine a kernel that starts misses beats
         client.wait_for_ready(timeout=60)
         return client
 

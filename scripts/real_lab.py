@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import shutil
-import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

@@ -38,7 +38,7 @@ def run(
         UnknownUdfError: no UDF of that name.
         ArgumentError: an argument is unknown, missing or does not fit.
         UdfRuntimeError: the UDF raised; `child_exception_class` says what, `traceback` where.
-        UdfTimeoutError: it ran longer than `options.file_timeout`.
+        UdfTimeoutError: it ran longer than allowed (`FUSED_FILE_TIMEOUT`, 120 s).
         WorkerLostError: its process died.
 
     >>> from fused_jupyter import udf

@@ -134,7 +134,7 @@ def _private(directory: Path) -> Path:
     status = directory.stat()
     if status.st_uid != os.getuid() or status.st_mode & 0o022:
         raise ArgumentError(
-            f"options.cache_directory: others can write to {directory}; choose a private one, or chmod go-w it"
+            f"FUSED_CACHE_DIRECTORY: others can write to {directory}; choose a private one, or chmod go-w it"
         )
     return directory
 

@@ -1,4 +1,4 @@
-"""Where one run happens. `execute.execute` is the one place where a UDF is called; `LocalEngine` is the pool around it."""
+"""Where one run happens. `execute` is the one module that calls a UDF; `LocalEngine` is the pool around it."""
 
 from __future__ import annotations
 

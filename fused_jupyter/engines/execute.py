@@ -77,10 +77,9 @@ def call(definition: UdfDefinition, arguments: Mapping[str, Any], *, tile: Tile 
         started = time.perf_counter()
         function = _load(definition, module)
         area = None if tile is None else Area.of_tile(tile)
-        bound = bind(definition.parameters, area_arguments(definition, arguments, area))
-        typed = _typed(function, bound)
         with _udf_errors(definition):
-            value = function(**typed)
+            bound = bind(definition.parameters, area_arguments(definition, arguments, area))
+            value = function(**_typed(function, bound))
         return Called(value=value, seconds=time.perf_counter() - started)
 
 

@@ -194,7 +194,7 @@ class _Printed:
         if room <= 0:
             return
         if len(text) > room:
-            text = f"{text[:room]}\n… the rest of {stream} is not kept (options.output_limit = {self._limit})\n"
+            text = f"{text[:room]}\n… the rest of {stream} is not kept (FUSED_OUTPUT_LIMIT={self._limit})\n"
         self.text[stream] += text
         if self._on_text is not None:
             self._on_text(stream, text)

@@ -43,7 +43,7 @@ class Template:
         self._loaded = asyncio.Event()
         self._forked: asyncio.Future[int] | None = None
         self._abandoned: set[asyncio.Task[Worker]] = set()
-        self._exits: dict[int, asyncio.Future[int]] = {}
+        self._exits: dict[int, asyncio.Future[int | None]] = {}
         self._pending = b""
         self._is_closed = False
 
@@ -153,6 +153,9 @@ class Template:
             self._loaded.set()  # whoever waits for it finds that it is gone
         if self._forked is not None and not self._forked.done():
             self._forked.set_exception(EOFError("the template died"))
+        for future in self._exits.values():
+            if not future.done():
+                future.set_result(None)  # nobody is left who could tell
         if self._process is not None:
             self._process.kill()
             self._process.wait()

@@ -49,7 +49,7 @@ class RunQueue:
             return
         if self.waiting >= self._length:
             raise BusyError(
-                f"{self.waiting} calls wait already; try again, or raise options.queue_length", retry_after=2
+                f"{self.waiting} calls wait already; try again, or raise FUSED_QUEUE_LENGTH", retry_after=2
             )
         line = self._tiles if is_tile else self._files
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -63,7 +63,7 @@ class RunQueue:
             else:
                 line.remove(turn)
             if isinstance(exc, TimeoutError):
-                message = f"no worker became free within {self._timeout:g} s; try again, or raise options.workers"
+                message = f"no worker became free within {self._timeout:g} s; try again, or raise FUSED_WORKERS"
                 raise BusyError(message, retry_after=5) from exc
             raise
 

@@ -253,7 +253,7 @@ class Gateway:
         if run.returns == "encoded" and len(answer_body) > self._options.response_limit:
             raise UdfSerializationError(
                 f"the response has {len(answer_body)} bytes, {self._options.response_limit} are allowed "
-                "(options.response_limit); return less, or a denser format",
+                "(FUSED_RESPONSE_LIMIT); return less, or a denser format",
                 udf=definition.name,
             )
         return answer, answer_body

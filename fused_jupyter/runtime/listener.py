@@ -42,7 +42,7 @@ from fused_jupyter.wire.handshake import Role, greet
 
 _GREETING_SECONDS = 5.0
 _HEARING_SECONDS = 1.0
-"""A server that does not take news for so long hangs; what it answers from before will not be what anybody sees next."""
+"""A server that takes no news for so long hangs, and answers nobody from what it knew before."""
 _LIMIT = 1 << 20
 
 

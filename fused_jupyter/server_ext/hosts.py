@@ -36,6 +36,8 @@ class Host:
     """`UdfSummary` by name."""
     shares: frozenset[str] = frozenset()
     served_at: float = 0.0
+    changed_at: float = 0.0
+    """The newest registration."""
 
     @property
     def kernel_id(self) -> str:
@@ -50,7 +52,9 @@ class Host:
         """
         try:
             for udf in message.udfs:
-                self.udfs[str(udf["name"])] = {**udf, "registered_at": float(udf["registered_at"])}
+                registered_at = float(udf["registered_at"])
+                self.udfs[str(udf["name"])] = {**udf, "registered_at": registered_at}
+                self.changed_at = max(self.changed_at, registered_at)
             self.shares = frozenset(message.shares)
         except (KeyError, TypeError, ValueError) as exc:
             raise ProtocolError(f"the host of kernel {self.kernel_id} does not describe its UDFs as expected") from exc
@@ -157,10 +161,12 @@ class Hosts:
         if run.digest is None and run.udf in host.udfs:
             # What the name means now: the host lets no cell end before this server has heard of it.
             run = replace(run, digest=host.udfs[run.udf]["digest"])
-        if (known := self._recent.get(host.kernel_id, run)) is not None:
+        # The same code may be registered again with another max-age, or from another directory.
+        state = f"{host.kernel_id} {host.changed_at}"
+        if (known := self._recent.get(state, run)) is not None:
             return known
         reply, body = await host.client.reply_to(run)
-        self._recent.put(host.kernel_id, run, reply, body)
+        self._recent.put(state, run, reply, body)
         return reply, body
 
     async def close(self) -> None:

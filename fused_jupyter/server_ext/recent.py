@@ -15,10 +15,10 @@ _LARGEST = 1 << 20
 
 
 class RecentAnswers:
-    """Answers by kernel and request, the ones asked for longest ago go first.
+    """Answers by host and request, the ones asked for longest ago go first.
 
-    A request here always names a version: its URL does, or the server knows which one the name means now. So no
-    registration can make an answer stale.
+    A request here always names a version: its URL does, or the server knows which one the name means now. And an
+    answer is for one state of its host, of which each registration makes another. So none can be stale.
     """
 
     def __init__(self, size: int) -> None:
@@ -26,25 +26,25 @@ class RecentAnswers:
         self._used = 0
         self._answers: OrderedDict[bytes, tuple[float, Reply, bytes]] = OrderedDict()
 
-    def get(self, kernel: str, run: Run) -> tuple[Reply, bytes] | None:
+    def get(self, state: str, run: Run) -> tuple[Reply, bytes] | None:
         """The answer, where there is one that may still be given."""
-        if run.digest is None or (found := self._answers.get(_key(kernel, run))) is None:
+        if run.digest is None or (found := self._answers.get(_key(state, run))) is None:
             return None
         until, reply, body = found
         remaining = int(until - time.monotonic())
         if remaining <= 0:
             return None
-        self._answers.move_to_end(_key(kernel, run))
+        self._answers.move_to_end(_key(state, run))
         if reply.etag and reply.etag in (run.if_none_match or ""):
             return replace(reply, id=run.id, status=304, max_age=remaining), b""
         return replace(reply, id=run.id, max_age=remaining), body
 
-    def put(self, kernel: str, run: Run, reply: Reply, body: bytes) -> None:
+    def put(self, state: str, run: Run, reply: Reply, body: bytes) -> None:
         """Keep an answer, if the version that was asked for ran."""
         fits = reply.status == 200 and reply.max_age > 0 and len(body) <= _LARGEST
         if not fits or run.digest != reply.digest:
             return
-        key = _key(kernel, run)
+        key = _key(state, run)
         self._drop(key)
         self._answers[key] = (time.monotonic() + reply.max_age, replace(reply, cached=True), body)
         self._used += len(body)
@@ -56,7 +56,7 @@ class RecentAnswers:
             self._used -= len(found[2])
 
 
-def _key(kernel: str, run: Run) -> bytes:
+def _key(state: str, run: Run) -> bytes:
     wanted = (run.extension, run.format, run.dtype_out_raster, run.dtype_out_vector, run.cache_max_age)
-    parts = [kernel, run.udf, run.share, run.digest, run.tile, run.parameters, wanted]
+    parts = [state, run.udf, run.share, run.digest, run.tile, run.parameters, wanted]
     return orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)

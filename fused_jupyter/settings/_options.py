@@ -84,7 +84,7 @@ class Options:
             if isinstance(value, (int, float)) and value < 0:
                 raise ArgumentError(f"options.{setting.name}: got {value}, need 0 or more")
         if self.workers < 1:
-            raise ArgumentError(f"options.workers: got {self.workers}, need at least 1")
+            raise ArgumentError(f"FUSED_WORKERS: got {self.workers}, need at least 1")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:

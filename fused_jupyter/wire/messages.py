@@ -182,11 +182,39 @@ class Revoke:
     share: str
 
 
-Message = Run | Cancel | Output | Reply | Failure | Publish | Published | Heard | Describe | Described | Status | Grant | Revoke
+Message = (
+    Run
+    | Cancel
+    | Output
+    | Reply
+    | Failure
+    | Publish
+    | Published
+    | Heard
+    | Describe
+    | Described
+    | Status
+    | Grant
+    | Revoke
+)
 
 _KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
-    for kind in (Run, Cancel, Output, Reply, Failure, Publish, Published, Heard, Describe, Described, Status, Grant, Revoke)
+    for kind in (
+        Run,
+        Cancel,
+        Output,
+        Reply,
+        Failure,
+        Publish,
+        Published,
+        Heard,
+        Describe,
+        Described,
+        Status,
+        Grant,
+        Revoke,
+    )
 }
 _FIELDS: dict[str, dict[str, bool]] = {
     name: {field.name: str(field.type).startswith("tuple") for field in fields(kind)} for name, kind in _KINDS.items()

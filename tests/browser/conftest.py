@@ -10,9 +10,9 @@ from real_jupyter import JupyterServer
 from real_lab import LAB_ARGUMENTS, Lab, chromium
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One browser for all tests. That it is missing is an error: `make test` installs it."""
+    """A browser for each module, as its event loop must not run when other tests start theirs; none is an error."""
     with chromium() as running:
         yield running
 

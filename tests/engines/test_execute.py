@@ -281,7 +281,10 @@ def test_relative_paths_follow_the_notebook(definition: Define, tmp_path: Path) 
     """Files and modules beside it, also after another UDF went elsewhere or removed its directory."""
     (tmp_path / "data.txt").write_text("here")
     (tmp_path / "beside_the_notebook.py").write_text("X = 5")
-    read = definition("def f():\n    from beside_the_notebook import X\n    return open('data.txt').read(), X", directory=str(tmp_path))
+    read = definition(
+        "from pathlib import Path\ndef f():\n    from beside_the_notebook import X\n    return Path('data.txt').read_text(), X",
+        directory=str(tmp_path),
+    )
     away = definition("def g():\n    import os, tempfile\n    d = tempfile.mkdtemp()\n    os.chdir(d)\n    os.rmdir(d)")
 
     assert gives(read) == ("here", 5)
@@ -432,7 +435,7 @@ def test_object_comes_back_with_its_arrays_beside_it(definition: Define) -> None
     assert len(pieces[0]) < 1000
 
 
-@pytest.mark.parametrize("what", ["lambda: 1", "(n for n in [1])", "open('/dev/null')", "E()"])
+@pytest.mark.parametrize("what", ["lambda: 1", "(n for n in [1])", "__import__('threading').Lock()", "E()"])
 def test_object_that_cannot_travel_is_named(definition: Define, what: str) -> None:
     """With its class, and what to return instead."""
     source = f"class E:\n    def __reduce__(self): raise RuntimeError('no')\ndef f(): return {what}"

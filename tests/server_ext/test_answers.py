@@ -6,6 +6,7 @@ import io
 import json
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -391,6 +392,31 @@ def test_an_address_with_an_old_version_gives_the_old_code(kernel: Kernel, ask: 
 
     assert ask(f"fused/run/file/pinned_code.json?v={digest}").json() == "old"
     assert ask("fused/run/file/pinned_code.json").json() == "new"
+
+
+def test_a_udf_that_keeps_nothing_any_more_runs_each_time(kernel: Kernel, ask: Ask) -> None:
+    """The same code, but the cell says `--cache-max-age 0` now: what was kept before is not given any more."""
+    source = "import time\ndef aging():\n    return time.time()"
+    kernel.define(source)
+    assert ask("fused/run/file/aging").body == ask("fused/run/file/aging").body
+
+    kernel.define(source, options="--cache-max-age 0")
+
+    assert ask("fused/run/file/aging").body != ask("fused/run/file/aging").body
+
+
+def test_a_udf_in_another_directory_is_another_udf(kernel: Kernel, ask: Ask, tmp_path: Path) -> None:
+    """Relative paths start where the cell ran; the same code elsewhere has other results."""
+    source = "import os\ndef place():\n    return os.getcwd()"
+    kernel.define(source)
+    home = ask("fused/run/file/place.json").json()
+
+    kernel.execute(f"import os; os.chdir({str(tmp_path)!r})").check()
+    kernel.define(source)
+    moved = ask("fused/run/file/place.json").json()
+    kernel.execute(f"os.chdir({home!r})").check()
+
+    assert moved == str(tmp_path) != home
 
 
 def test_no_age_no_store(ask: Ask, kernel: Kernel) -> None:

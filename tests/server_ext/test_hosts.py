@@ -104,7 +104,7 @@ def rogue(server: JupyterServer, kernel: Kernel) -> Iterator[Callable[..., Rogue
         one.close()
 
 
-def foreign_kernel(runtime_directory: Path, udf: str, *, parent: int) -> subprocess.Popen[str]:
+def foreign_kernel(server: JupyterServer, udf: str, *, parent: int) -> subprocess.Popen[str]:
     """A Python that no server of this test started, with a UDF: as nbclient and VS Code start them."""
     code = f"""
 import os, sys, linecache
@@ -119,21 +119,20 @@ fused.udf(space["{udf}"])
 print(current().kernel_id, flush=True)
 sys.stdin.readline()
 """
-    environment = {**os.environ, "JUPYTER_RUNTIME_DIR": str(runtime_directory), "JPY_PARENT_PID": str(parent)}
     return subprocess.Popen(
         [sys.executable, "-c", code],
-        env=environment,
+        env={**server.environment, "JPY_PARENT_PID": str(parent)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        cwd=runtime_directory.parent,
+        cwd=server.directory,
     )
 
 
 @contextlib.contextmanager
-def running_foreign(runtime_directory: Path, udf: str, *, parent: int = 1) -> Iterator[str]:
+def running_foreign(server: JupyterServer, udf: str, *, parent: int) -> Iterator[str]:
     """The id of a foreign kernel that is ready."""
-    with foreign_kernel(runtime_directory, udf, parent=parent) as process:
+    with foreign_kernel(server, udf, parent=parent) as process:
         assert process.stdout is not None
         try:
             yield process.stdout.readline().strip()
@@ -146,9 +145,10 @@ def running_foreign(runtime_directory: Path, udf: str, *, parent: int = 1) -> It
 # -- foreign kernels
 
 
-def test_a_kernel_of_somebody_else_is_not_served(server: JupyterServer, kernel: Kernel) -> None:
+@pytest.mark.parametrize("parent", [0, 1])
+def test_a_kernel_of_somebody_else_is_not_served(parent: int, server: JupyterServer, kernel: Kernel) -> None:
     """Its announcement lies in the same directory; that is not enough."""
-    with running_foreign(server.runtime_directory, "far_away") as kernel_id:
+    with running_foreign(server, "far_away", parent=parent) as kernel_id:
         assert Announcement.path_for(server.runtime_directory, kernel_id).exists()
         assert server.get("fused/run/file/far_away").status == 404
         assert server.get(f"fused/run/file/far_away?kernel={kernel_id}").status == 404
@@ -158,7 +158,7 @@ def test_a_kernel_of_somebody_else_is_not_served(server: JupyterServer, kernel: 
 
 def test_a_server_may_be_told_to_serve_it(strict: JupyterServer) -> None:
     """`serve_foreign_kernels` makes it one of ours, for as long as it lives."""
-    with running_foreign(strict.runtime_directory, "far_away", parent=0) as kernel_id:
+    with running_foreign(strict, "far_away", parent=1) as kernel_id:
         assert strict.get("fused/run/file/far_away.json").json() == "foreign"
         assert strict.get(f"fused/run/file/far_away.json?kernel={kernel_id}").headers["X-Fused-Kernel"] == kernel_id
     eventually(lambda: strict.get("fused/run/file/far_away").status == 503)
@@ -379,10 +379,12 @@ def test_serving_is_activity(server: JupyterServer, kernel: Kernel) -> None:
     with server.running_kernel() as busy:
         busy.define("def working(n: int = 0):\n    return n")
         before = server.get(f"api/kernels/{busy.id}").json()["last_activity"]
+        before_of_server = server.get("api/status").json()["last_activity"]
         time.sleep(0.05)
 
         server.get("fused/run/file/working?n=1")
 
+        assert server.get("api/status").json()["last_activity"] > before_of_server
         assert server.get(f"api/kernels/{busy.id}").json()["last_activity"] > before
 
 

@@ -28,8 +28,8 @@ def kernel(server: JupyterServer) -> Iterator[Kernel]:
 
 @pytest.fixture
 def mortal(server: JupyterServer) -> Iterator[Kernel]:
-    """A kernel for one test, which may do to it what it likes."""
+    """A kernel for one test, which may do to it what it likes; its UDF `mortal_echo` answers for no other kernel."""
     with server.running_kernel() as kernel:
-        kernel.define("def echo(n: int = 1):\n    return {'n': n}")
-        assert server.get(f"fused/run/file/echo.json?kernel={kernel.id}").json() == {"n": 1}
+        kernel.define("def mortal_echo(n: int = 1):\n    return {'n': n}")
+        assert server.get(f"fused/run/file/mortal_echo.json?kernel={kernel.id}").json() == {"n": 1}
         yield kernel

@@ -85,7 +85,7 @@ def test_an_error_of_the_udf_shows_its_line(server: JupyterServer, kernel: Kerne
 BUSY_CELLS = {
     "sleeping": "import time; time.sleep(2.5)",
     "spinning": "import time; _end = time.time() + 2.5\nwhile time.time() < _end: pass",
-    "holding the GIL": "sum(range(2 * 10**8))",
+    "holding the GIL": "sum(range(150_000_000))",
 }
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import psutil
 from real_jupyter import Answer, JupyterServer, Kernel, eventually
+
+from fused_jupyter.wire import Announcement
 
 BURNING = """
 def burning():
@@ -25,7 +28,7 @@ def processes_of(kernel: Kernel) -> list[psutil.Process]:
     return [host, *host.children(recursive=True)]
 
 
-def start_burning(kernel: Kernel, server: JupyterServer, pool: ThreadPoolExecutor) -> object:
+def start_burning(kernel: Kernel, server: JupyterServer, pool: ThreadPoolExecutor) -> Future[Answer]:
     """A worker that spins and has a child process of its own."""
     kernel.define(BURNING)
     request = pool.submit(server.get, f"fused/run/file/burning?kernel={kernel.id}")
@@ -42,7 +45,7 @@ def remaining(processes: list[psutil.Process], *, seconds: float = PROMISED_SECO
 
 def test_after_a_restart_the_old_address_waits_for_its_cell(server: JupyterServer, mortal: Kernel) -> None:
     """503 with Retry-After until the cell is run again, then the answer; no process of the old kernel is left."""
-    url = mortal.execute("print(echo.file_url('json', n=6))").check().text.strip()
+    url = mortal.execute("print(mortal_echo.file_url('json', n=6))").check().text.strip()
     assert server.get(url).json() == {"n": 6}
     old = processes_of(mortal)
 
@@ -54,7 +57,7 @@ def test_after_a_restart_the_old_address_waits_for_its_cell(server: JupyterServe
     assert int(answer.headers["Retry-After"]) >= 1
     mortal.define("def other():\n    return 1")
     assert server.get(url).status == 404
-    mortal.define("def echo(n: int = 1):\n    return {'n': n}")
+    mortal.define("def mortal_echo(n: int = 1):\n    return {'n': n}")
     assert server.get(url).json() == {"n": 6}
 
 
@@ -69,11 +72,11 @@ def test_kill_9_of_the_kernel_leaves_no_process(server: JupyterServer, mortal: K
         os.kill(pid, signal.SIGKILL)
 
         assert not remaining(ours)
-        answer: Answer = request.result()
+        answer = request.result()
     assert answer.status == 503
     assert answer.json()["type"] == "HostLostError"
     assert "Retry-After" in answer.headers
-    assert server.get(f"fused/run/file/echo?kernel={mortal.id}").status == 503
+    assert server.get(f"fused/run/file/mortal_echo?kernel={mortal.id}").status == 503
 
 
 def test_kill_9_of_the_host_costs_the_calls_in_it_only(server: JupyterServer, mortal: Kernel) -> None:
@@ -86,8 +89,8 @@ def test_kill_9_of_the_host_costs_the_calls_in_it_only(server: JupyterServer, mo
 
         assert not remaining(others)
         assert request.result().status == 503
-    assert mortal.execute("echo(n=3)").check().values[0]["text/plain"] == "{'n': 3}"
-    assert server.get(f"fused/run/file/echo.json?kernel={mortal.id}&n=4").json() == {"n": 4}
+    assert mortal.execute("mortal_echo(n=3)").check().values[0]["text/plain"] == "{'n': 3}"
+    assert server.get(f"fused/run/file/mortal_echo.json?kernel={mortal.id}&n=4").json() == {"n": 4}
 
 
 def test_the_end_of_a_kernel_leaves_nothing(server: JupyterServer) -> None:
@@ -96,13 +99,12 @@ def test_the_end_of_a_kernel_leaves_nothing(server: JupyterServer) -> None:
         kernel.define("def short_lived():\n    return 1")
         assert server.get("fused/run/file/short_lived").status == 200
         ours = processes_of(kernel)
-        announcement = kernel.announcement_path.read_text()
+        announcement = Announcement.read(kernel.announcement_path)
+        assert Path(announcement.address).exists()
 
     assert not remaining(ours)
     assert not kernel.announcement_path.exists()
-    address = announcement.partition('"address":"')[2].partition('"')[0]
-    assert address
-    assert not os.path.exists(os.path.dirname(address))
+    assert not Path(announcement.address).parent.exists()
 
 
 def test_kill_9_of_the_server_leaves_a_host_only_with_its_kernel() -> None:
@@ -112,12 +114,10 @@ def test_kill_9_of_the_server_leaves_a_host_only_with_its_kernel() -> None:
         kernel.define("def echo(n: int = 1):\n    return n")
         assert server.get("fused/run/file/echo.json").json() == 1
         process = psutil.Process(kernel.pid())
-        with ThreadPoolExecutor() as pool:
-            ours = processes_of(kernel)
-            pool.submit(lambda: None).result()
+        ours = processes_of(kernel)
 
-            server.process.kill()
-            server.process.wait()
+        server.process.kill()
+        server.process.wait()
 
         if remaining([process], seconds=10):
             assert ours[0].is_running()
@@ -132,7 +132,7 @@ def test_another_kernel_notices_nothing(server: JupyterServer, kernel: Kernel, m
 
     os.kill(mortal.pid(), signal.SIGKILL)
 
-    assert server.get("fused/run/file/echo.json?n=12", timeout=5).json() == {"n": 12}
+    assert server.get(f"fused/run/file/echo.json?n=12&kernel={kernel.id}", timeout=5).json() == {"n": 12}
     after = kernel.status()
     assert after["pid"] == before["pid"]
     assert set(before["worker_pids"]) <= set(after["worker_pids"])

@@ -13,7 +13,7 @@ CELLS = [
     "%%fused_udf\n@fused.udf\ndef double(n: int = 2):\n    print('doubling')\n    return 2 * n\n",
     "double(n=21)",
     "fused.run('double', n=4)",
-    "from fused_jupyter.errors import NoServerError\ntry:\n    double.file_url()\nexcept NoServerError as exc:\n    print(exc)",
+    "try:\n    double.file_url()\nexcept fused.errors.NoServerError as exc:\n    print(exc)",
     "%fused_udfs",
     "import fused; fused.__name__",
 ]

@@ -17,6 +17,7 @@ from fused_jupyter.wire import (
     Described,
     Failure,
     Grant,
+    Heard,
     Message,
     Output,
     Publish,
@@ -58,6 +59,7 @@ MESSAGES: dict[type, st.SearchStrategy[Message]] = {
     Failure: st.builds(Failure, id=number, error=mapping, stdout=text, stderr=text),
     Publish: st.builds(Publish, id=number, definition=mapping, register=st.booleans()),
     Published: st.builds(Published, udfs=mappings, shares=st.lists(text).map(tuple)),
+    Heard: st.builds(Heard, id=number, serial=number),
     Describe: st.builds(Describe, id=number),
     Described: st.builds(Described, id=number, udfs=mappings, shares=st.lists(text).map(tuple)),
     Status: st.builds(Status, id=number),
@@ -89,7 +91,7 @@ def test_fields_of_a_newer_peer_are_passed_over(message: Message, more: dict[str
 @pytest.mark.parametrize(
     "header",
     [b"", b"x", b"{}", b"[]", b"null", b"7", b'["Run"]', b'["Run",{}]', b'["Run",[]]', b'["Run",{"id":"1"}]', b'["Run",{"id":null}]',
-     b'["Nobody",{"id":1}]', b'[["Run"],{"id":1}]', b'[{},{}]', b'["Grant",{"id":1}]', b"\xff\xfe", b'["Cancel",{"id":1}] x'],
+     b'["Nobody",{"id":1}]', b'[["Run"],{"id":1}]', b"[{},{}]", b'["Grant",{"id":1}]', b"\xff\xfe", b'["Cancel",{"id":1}] x'],
 )  # fmt: skip
 def test_what_is_no_message_is_refused(header: bytes) -> None:
     """With an error of ours, which the connection expects."""
@@ -114,7 +116,8 @@ def test_summary_holds_no_code() -> None:
 def test_host_takes_every_message_that_is_sent_to_it() -> None:
     """A kind that asks something has its case in the listener."""
     tree = ast.parse(inspect.getsource(listener))
-    handled = {node.cls.id for node in ast.walk(tree) if isinstance(node, ast.MatchClass) and isinstance(node.cls, ast.Name)}
+    tested = [node.cls for node in ast.walk(tree) if isinstance(node, ast.MatchClass)]
+    tested += [node.args[1] for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "isinstance"]
 
-    answers = {"Cancel", "Output", "Reply", "Failure", "Published", "Described"}
-    assert {kind.__name__ for kind in MESSAGES} - answers <= handled
+    answers = {"Output", "Reply", "Failure", "Published", "Described"}
+    assert {kind.__name__ for kind in MESSAGES} - answers <= {ast.unparse(kind) for kind in tested}
