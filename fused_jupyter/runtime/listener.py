@@ -194,7 +194,7 @@ class _Peer:
             return False
         try:
             known = self._gateway.known(run)
-        except FusedError:
+        except (FusedError, TypeError, ValueError):
             return False  # the long way says it
         if known is not None:
             self.send(*known)

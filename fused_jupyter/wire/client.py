@@ -138,8 +138,8 @@ class Client:
             while True:
                 header, body = await read_frame(self._reader)
                 self._dispatch(decode(header), body)
-        except (EOFError, ProtocolError):
-            pass  # both mean that this host is lost; what waits is told so below
+        except (EOFError, FusedError):  # gone, garbage, or gone while somebody answers its news
+            pass  # all mean that this host is lost; what waits is told so below
         finally:
             self._writer.close()
             for future in self._waiting.values():

@@ -267,6 +267,25 @@ def test_garbage_from_the_host_ends_the_connection(listening: Any) -> None:
     strictly(main())
 
 
+def test_news_whose_answer_fails_end_the_connection(listening: Any) -> None:
+    """As if the host had hung up; closing raises nothing."""
+
+    async def news(peer: Peer, message: Message, body: bytes) -> None:
+        peer.send(Published(udfs=()))
+
+    def fail(_: Message) -> None:
+        raise HostLostError("gone meanwhile")
+
+    async def main() -> None:
+        async with listening(Peer(news)) as announcement:
+            client = await connect(announcement, role="server", on_event=fail)
+            with pytest.raises(HostLostError):
+                await asyncio.wait_for(client.call(Status(id=1)), 1)
+            await client.close()
+
+    strictly(main())
+
+
 def test_closing_fails_what_waits(listening: Any) -> None:
     """A server that stops leaves no request hanging."""
 
