@@ -196,8 +196,8 @@ class Worker:
         self, pid: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, pipes: Sequence[int]
     ) -> None:
         self.pid = pid
-        self.known: dict[str, str] = {}
-        """The code that it has: by digest, the directory in which it runs."""
+        self.known: set[str] = set()
+        """Digests of the code that it has."""
         self.runs = 0
         self._reader = reader
         self._writer = writer
@@ -222,9 +222,9 @@ class Worker:
         for pipe in self._pipes:
             pipe.open(on_text)
         try:
-            if self.known.get(definition.digest) != definition.directory:
+            if definition.digest not in self.known:
                 self._write(Publish(id=0, definition=definition.to_json()))
-                self.known[definition.digest] = definition.directory
+                self.known.add(definition.digest)
             self._write(run, body)
             header, answer_body = await read_frame(self._reader)
         except (ConnectionError, EOFError) as exc:

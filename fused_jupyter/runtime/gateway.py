@@ -301,5 +301,5 @@ def _key(definition: UdfDefinition, run: Run, body: bytes) -> str:
     """What the answer depends on: code, arguments, tile, format, encoder."""
     arguments: Mapping[str, Any] | str = hashlib.sha256(body).hexdigest() if run.parameters is None else run.parameters
     wanted = [run.extension, run.format, run.dtype_out_raster, run.dtype_out_vector, run.returns]
-    parts = [ENCODER_VERSION, definition.digest, definition.directory, arguments, run.tile, wanted]
+    parts = [ENCODER_VERSION, definition.digest, arguments, run.tile, wanted]
     return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -113,8 +113,14 @@ class HostLink:
         if loop is None or loop.is_closed():
             return
         with contextlib.suppress(Exception):  # at exit nothing can be done about a host that does not answer
-            asyncio.run_coroutine_threadsafe(self._stop(), loop).result(2.0)
+            asyncio.run_coroutine_threadsafe(self._hang_up(), loop).result(2.0)
         loop.call_soon_threadsafe(loop.stop)
+        if self._process is not None:  # waited for in this thread: at exit Python starts no other
+            try:
+                self._process.wait(1.5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
 
     # -- in the link's own thread
 
@@ -185,15 +191,10 @@ class HostLink:
             raise HostLostError(f"the runtime host did not start; its log {self.log_path} ends with:\n{log_text}")
         return address
 
-    async def _stop(self) -> None:
-        if self._client is not None:
-            await self._client.close()
-        if self._process is not None:
-            try:
-                await asyncio.to_thread(self._process.wait, 1.5)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+    async def _hang_up(self) -> None:
+        async with self._starting or contextlib.nullcontext():  # a host that is being started has to be known first
+            if self._client is not None:
+                await self._client.close()
 
     # -- between the threads
 

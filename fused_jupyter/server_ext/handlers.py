@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import secrets
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -155,8 +156,12 @@ class SharedTileHandler(FusedHandler):
     head = get
 
     def describe(self, error: FusedError) -> dict[str, Any]:
-        """What went wrong, without the inside of the UDF."""
-        return redacted(error)
+        """What went wrong, without the inside of the UDF: that is in the log, under the number that the caller gets."""
+        told = redacted(error)
+        if told["error"] != error.message:
+            told["id"] = secrets.token_hex(4)
+            self.log.warning("who has a token of %s met %s (%s)", error.udf, error.message, told["id"])
+        return told
 
 
 class StaticHandler(FusedHandler):

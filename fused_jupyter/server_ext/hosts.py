@@ -161,7 +161,7 @@ class Hosts:
         if run.digest is None and run.udf in host.udfs:
             # What the name means now: the host lets no cell end before this server has heard of it.
             run = replace(run, digest=host.udfs[run.udf]["digest"])
-        # The same code may be registered again with another max-age, or from another directory.
+        # The same code may be registered again with another max-age.
         state = f"{host.kernel_id} {host.changed_at}"
         if (known := self._recent.get(state, run)) is not None:
             return known

@@ -12,7 +12,7 @@ import orjson
 from fused_jupyter.udfs.parameters import Parameter, schema_of
 
 SourceDigest = NewType("SourceDigest", str)
-"""SHA-256 in hex of all that makes a UDF give what it gives: name, entry point, source and header modules."""
+"""SHA-256 in hex of all that makes a UDF give what it gives: name, entry point, source, header modules, directory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +40,12 @@ class UdfDefinition:
     cache_max_age: int | None = None
     """Seconds; None leaves it to the settings."""
     directory: str = ""
-    """Where relative paths start: the notebook's working directory when the cell ran. Not part of the digest."""
+    """Where relative paths start: the notebook's working directory when the cell ran."""
     digest: SourceDigest = field(init=False)
 
     def __post_init__(self) -> None:
-        content = [self.name, self.entrypoint, self.source, *((h.module_name, h.source) for h in self.headers)]
+        headers = [(header.module_name, header.source) for header in self.headers]
+        content = [self.name, self.entrypoint, self.source, headers, self.directory]
         object.__setattr__(self, "digest", SourceDigest(hashlib.sha256(orjson.dumps(content)).hexdigest()))
 
     @property

@@ -102,7 +102,6 @@ def test_same_code_in_another_directory_runs_there(workshop: Workshop, tmp_path:
     source = "import os\ndef f(): return os.getcwd()"
     here, there = (parse(source, Choices(directory=str(path))) for path in (tmp_path, tmp_path.parent))
 
-    assert here.digest == there.digest
     assert [workshop.wait(workshop.ask(udf)) for udf in (here, there, here)] == [
         str(tmp_path),
         str(tmp_path.parent),

@@ -350,6 +350,20 @@ def test_runtime_that_was_never_used_starts_no_process(options: Options, definit
     runtime.close()
 
 
+@pytest.mark.parametrize("seconds", [0, 0.05, 0.3])
+def test_runtime_that_is_closed_while_its_host_starts_leaves_none(options: Options, seconds: float) -> None:
+    """Loaded and unloaded at once."""
+    before = set(psutil.Process().children(recursive=True))
+    runtime = KernelRuntime(options)
+    runtime.start()
+    time.sleep(seconds)
+
+    runtime.close()
+
+    left = set(psutil.Process().children(recursive=True)) - before
+    assert not psutil.wait_procs([*left], timeout=2)[1]
+
+
 def test_two_kernels_have_two_hosts(runtime: KernelRuntime, options: Options, definition: Define) -> None:
     """And know nothing of each other."""
     other = KernelRuntime(replace(options, workers=1))

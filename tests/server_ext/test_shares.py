@@ -83,7 +83,9 @@ def test_a_login_changes_nothing(token: str, open_tile: Open, server: JupyterSer
     answers = [open_tile(token, "0/0/0.json?how=raise", **login) for login in logins]
     answers += [server.get(f"fused/{token}/run/tiles/0/0/0.json?how=raise&token={server.token}", login=False)]
 
-    assert {answer.body for answer in answers} == {open_tile(token, "0/0/0.json?how=raise").body}
+    answers.append(open_tile(token, "0/0/0.json?how=raise"))
+    assert len({answer.json().pop("id") for answer in answers}) == len(answers)
+    assert len({(answer.status, answer.json()["type"], answer.json()["error"]) for answer in answers}) == 1
     assert not [answer for answer in answers if "Set-Cookie" in answer.headers]
 
 
@@ -149,9 +151,18 @@ def test_errors_tell_nothing_of_the_inside(how: str, status: int, token: str, op
     answer = open_tile(token, f"0/0/0?how={how}")
 
     assert answer.status == status
-    assert set(answer.json()) == {"type", "error", "status"}
+    assert set(answer.json()) == {"type", "error", "status", "id"}
     assert SECRET not in answer.body.decode()
     assert "shared" not in answer.body.decode()
+
+
+def test_an_owner_finds_in_the_log_what_a_caller_met(token: str, open_tile: Open, server: JupyterServer) -> None:
+    """Under the number that the caller was given."""
+    number = open_tile(token, "0/0/0?how=raise").json()["id"]
+
+    line = next(line for line in server.log.splitlines() if number in line)
+    assert SECRET in line
+    assert token not in line
 
 
 def test_a_wrong_argument_is_said(token: str, open_tile: Open) -> None:

@@ -1,0 +1,54 @@
+"""What a type checker sees of the public API. Checked by `mypy --strict`, never run."""
+
+from collections.abc import Callable
+from typing import Any, assert_type
+
+import geopandas
+import mercantile
+import shapely
+
+import fused_jupyter as fused
+from fused_jupyter.errors import ArgumentError, FusedError, UdfRuntimeError
+
+
+@fused.udf
+def quakes(bounds: fused.types.Bounds, min_mag: float = 4.0) -> Any:
+    assert_type(bounds.west, float)
+    assert_type(bounds[0], float)
+    return bounds
+
+
+@fused.udf(name="other", cache_max_age="1h", headers=["utils.py", {"module_name": "m", "source_code": ""}])
+def named(box: fused.types.Bbox, tile: fused.types.TileXYZ, frame: fused.types.TileGDF) -> Any:
+    from_box: shapely.Polygon = box
+    from_tile: mercantile.Tile = tile
+    from_frame: geopandas.GeoDataFrame = frame
+    return from_box, from_tile, from_frame
+
+
+assert_type(quakes, fused.Udf)
+assert_type(named, fused.Udf)
+assert_type(fused.udf(cache_max_age=60), Callable[[Callable[..., Any]], fused.Udf])
+
+assert_type(quakes.name, str)
+assert_type(quakes.code, str)
+assert_type(quakes.digest, str)
+assert_type(quakes.signature, str)
+assert_type(quakes.file_url("csv", min_mag=5), str)
+assert_type(quakes.tile_url("mvt"), str)
+assert_type(quakes(min_mag=5), Any)
+assert_type(quakes.map(min_mag=5), fused.FusedMap)
+
+assert_type(fused.run(quakes, min_mag=5), Any)
+assert_type(fused.run("quakes", x=1, y=2, z=3, cache_max_age="1h"), Any)
+
+assert_type(fused.types.Bounds([1, 2, 3, 4]).north, float)
+assert_type(fused.types.Bounds.of(1, 2, 3, 4), fused.types.Bounds)
+
+assert_type(fused.Options(workers=4), fused.Options)
+assert_type(fused.Options.from_environment({}), fused.Options)
+
+error: FusedError = UdfRuntimeError("no", line=3)
+assert_type(error.line, int | None)
+assert_type(ArgumentError.status, int)
+assert_type(fused.errors.FusedError.from_wire({}), FusedError)

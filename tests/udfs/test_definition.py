@@ -30,13 +30,13 @@ def test_definition_travels_as_json(definition: UdfDefinition) -> None:
 
 @given(definitions, definitions)
 def test_digest_tells_versions_apart(one: UdfDefinition, other: UdfDefinition) -> None:
-    """Equal where name, entry point, source and headers are; another one where any of them differs."""
-    same = (one.name, one.entrypoint, one.source, one.headers) == (other.name, other.entrypoint, other.source, other.headers)
+    """Equal where name, entry point, source, headers and directory are; another one where any of them differs."""
+    parts = [(udf.name, udf.entrypoint, udf.source, udf.headers, udf.directory) for udf in (one, other)]
 
-    assert (one.digest == other.digest) is same
+    assert (one.digest == other.digest) is (parts[0] == parts[1])
 
 
-@given(definitions, st.sampled_from(["name", "entrypoint", "source"]), words.filter(bool))
+@given(definitions, st.sampled_from(["name", "entrypoint", "source", "directory"]), words.filter(bool))
 def test_any_change_is_another_digest(definition: UdfDefinition, field: str, more: str) -> None:
     """One character is enough."""
     changed = replace(definition, **{field: getattr(definition, field) + more})
@@ -56,11 +56,11 @@ def test_header_changes_the_digest(definition: UdfDefinition, name: str, source:
 
 
 def test_same_text_is_the_same_digest() -> None:
-    """Running an unchanged cell again makes no new version; where it runs is no part of it."""
+    """Running an unchanged cell again makes no new version; elsewhere its relative paths would mean other files."""
     source = "def f(n: int = 2): return n"
 
     assert parse(source).digest == parse(source).digest
-    assert replace(parse(source), directory="/elsewhere").digest == parse(source).digest
+    assert replace(parse(source), directory="/elsewhere").digest != parse(source).digest
 
 
 @pytest.mark.parametrize("default", ["{1, 2}", "b'x'", "2j", "...", "{1: 2}", "10**100", "100000000000000000000000", "(1, 2)"])
