@@ -22,7 +22,9 @@ class _Loader:
 
     def exec_module(self, module: ModuleType) -> None:
         # The import system takes what stands in sys.modules afterwards, not the empty module it made.
-        sys.modules[module.__name__] = importlib.import_module(_OURS + module.__name__.removeprefix(_ALIAS))
+        real = _OURS + module.__name__.removeprefix(_ALIAS)
+        importlib.import_module(real)
+        _mirror(real)
 
 
 class _Finder:
@@ -51,8 +53,17 @@ def install() -> bool:
         return False
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
-    sys.modules[_ALIAS] = sys.modules[_OURS]
+    _mirror(_OURS)
     return True
+
+
+def _mirror(real: str) -> None:
+    """Put a module and all below it that is loaded under the second name.
+
+    Below it too: else `import fused.api.udf` would bind the module in its package, in place of the function `udf`.
+    """
+    for name in [name for name in sys.modules if name == real or name.startswith(f"{real}.")]:
+        sys.modules[_ALIAS + name.removeprefix(_OURS)] = sys.modules[name]
 
 
 def uninstall() -> None:

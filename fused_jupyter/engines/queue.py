@@ -48,9 +48,7 @@ class RunQueue:
             self._free -= 1
             return
         if self.waiting >= self._length:
-            raise BusyError(
-                f"{self.waiting} calls wait already; try again, or raise FUSED_QUEUE_LENGTH", retry_after=2
-            )
+            raise BusyError(f"{self.waiting} calls wait already; try again, or raise FUSED_QUEUE_LENGTH", retry_after=2)
         line = self._tiles if is_tile else self._files
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         line.append(turn)

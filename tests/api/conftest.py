@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,6 @@ def _runtime() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _directory() -> Iterator[None]:
-    before = os.getcwd()
+    before = Path.cwd()
     yield
     os.chdir(before)

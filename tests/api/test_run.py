@@ -1,3 +1,5 @@
+# The functions are UDFs as users write them.
+# ruff: noqa: ANN201, ANN202
 from __future__ import annotations
 
 import os

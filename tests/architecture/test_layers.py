@@ -90,7 +90,10 @@ HEAVY = {"numpy", "pandas", "geopandas", "shapely", "rasterio", "xarray", "pyarr
     ("code", "more"),
     [
         ("import fused_jupyter", {"IPython", "tornado", "jupyter_server", "orjson", "asyncio"}),
-        ("import fused_jupyter; fused_jupyter.udf; fused_jupyter.types; fused_jupyter.errors", {"IPython", "ipywidgets"}),
+        (
+            "import fused_jupyter; fused_jupyter.udf; fused_jupyter.types; fused_jupyter.errors",
+            {"IPython", "ipywidgets"},
+        ),
         ("import fused_jupyter.server_ext.app", {"IPython"}),
         ("import fused_jupyter.runtime.host", {"IPython", "tornado", "ipywidgets"}),
         ("import fused_jupyter.widgets", {"anywidget", "ipywidgets"}),
@@ -103,7 +106,11 @@ def test_import_is_light(code: str, more: set[str]) -> None:
 
 def test_server_extension_loads_no_other_layer() -> None:
     """It runs in another environment than the kernel, perhaps in another version."""
-    ours = {name.split(".")[1] for name in imported("import fused_jupyter.server_ext.app") if name.startswith("fused_jupyter.")}
+    ours = {
+        name.split(".")[1]
+        for name in imported("import fused_jupyter.server_ext.app")
+        if name.startswith("fused_jupyter.")
+    }
 
     assert ours <= {"server_ext", "wire", "settings", "errors", "_version"}
 

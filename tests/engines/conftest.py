@@ -91,5 +91,5 @@ def _no_process_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if before is not None:
         left = [child for child in psutil.Process().children(recursive=True) if child not in before]
-        gone, alive = psutil.wait_procs(left, timeout=2)
+        _, alive = psutil.wait_procs(left, timeout=2)
         assert not alive, alive

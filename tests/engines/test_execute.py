@@ -36,7 +36,7 @@ def _inside_a_worker(monkeypatch: pytest.MonkeyPatch) -> Any:
     """`@fused.udf` and `import fused` in a UDF mean here what they mean in a worker; the directory is put back."""
     monkeypatch.setenv(WORKER_VARIABLE, "1")
     monkeypatch.setattr(_runtime, "_current", None)
-    monkeypatch.chdir(os.getcwd())
+    monkeypatch.chdir(Path.cwd())
     _alias.install()
     yield
     _alias.uninstall()
@@ -71,7 +71,11 @@ def is_tile_frame(value: Any) -> bool:
 
 
 def is_viewport(value: Any) -> bool:
-    return isinstance(value, geopandas.GeoDataFrame) and [*value.columns] == ["geometry"] and is_box(value.geometry.iloc[0])
+    return (
+        isinstance(value, geopandas.GeoDataFrame)
+        and [*value.columns] == ["geometry"]
+        and is_box(value.geometry.iloc[0])
+    )
 
 
 def is_sides(kind: type) -> Callable[[Any], bool]:
@@ -177,7 +181,9 @@ def test_tile_outside_the_grid_is_refused(definition: Define) -> None:
 
 def test_text_becomes_typed_arguments(definition: Define) -> None:
     """By the annotations, also those in quotes; a default is left alone."""
-    udf = definition("def f(a: int, b: 'float', c: bool = 'x', *, d: list[int], e=1, **rest): return a, b, c, d, e, rest")
+    udf = definition(
+        "def f(a: int, b: 'float', c: bool = 'x', *, d: list[int], e=1, **rest): return a, b, c, d, e, rest"
+    )
 
     value = gives(udf, a="1", b="2", d='["3"]', e="4", g="5")
 
@@ -218,7 +224,7 @@ def test_helpers_and_imports_belong_to_the_udf(definition: Define) -> None:
     assert gives(udf) == (1.5707963267948966, True, True)
 
 
-@pytest.mark.parametrize("decorator", ["@fused.udf", "@fused.udf()", "@fused.udf(cache_max_age=0, engine='local')", "@udf",
+@pytest.mark.parametrize("decorator", ["@fused.udf", "@fused.udf()", "@fused.udf(cache_max_age=0, engine='a')", "@udf",
                                        "@fused_jupyter.udf"])  # fmt: skip
 def test_decorated_function_is_called_itself(definition: Define, decorator: str) -> None:
     """However the decorator is written: its name came from the notebook."""
@@ -280,9 +286,9 @@ def test_module_can_be_asked_for_by_what_it_defines(definition: Define) -> None:
 def test_relative_paths_follow_the_notebook(definition: Define, tmp_path: Path) -> None:
     """Files and modules beside it, also after another UDF went elsewhere or removed its directory."""
     (tmp_path / "data.txt").write_text("here")
-    (tmp_path / "beside_the_notebook.py").write_text("X = 5")
+    (tmp_path / "beside.py").write_text("X = 5")
     read = definition(
-        "from pathlib import Path\ndef f():\n    from beside_the_notebook import X\n    return Path('data.txt').read_text(), X",
+        "from pathlib import Path\ndef f():\n    import beside as b\n    return Path('data.txt').read_text(), b.X",
         directory=str(tmp_path),
     )
     away = definition("def g():\n    import os, tempfile\n    d = tempfile.mkdtemp()\n    os.chdir(d)\n    os.rmdir(d)")
@@ -345,7 +351,9 @@ def test_unknown_name_says_how_to_bring_it_in(definition: Define) -> None:
     assert error.message.startswith("NameError: name 'gdf' is not defined. A UDF sees only its own cell")
 
 
-@pytest.mark.parametrize("statement", ["import sys; sys.exit(3)", "raise KeyboardInterrupt", "raise GeneratorExit", "exit()"])
+@pytest.mark.parametrize(
+    "statement", ["import sys; sys.exit(3)", "raise KeyboardInterrupt", "raise GeneratorExit", "exit()"]
+)
 def test_leaving_costs_only_the_call(definition: Define, statement: str) -> None:
     """What would end a program ends the UDF."""
     error = raises(definition(f"def f():\n    {statement}"))
@@ -374,7 +382,9 @@ def test_error_in_a_function_of_a_header_names_the_calling_line(definition: Defi
 
 def test_error_without_a_text_is_no_obstacle(definition: Define) -> None:
     """Its own __str__ may be broken."""
-    error = raises(definition("class E(Exception):\n    def __str__(self): raise ValueError\ndef f(): raise E", name="f"))
+    error = raises(
+        definition("class E(Exception):\n    def __str__(self): raise ValueError\ndef f(): raise E", name="f")
+    )
 
     assert error.message == "E: its text cannot be made"
 
@@ -428,7 +438,9 @@ def objects(udf: UdfDefinition) -> tuple[Any, list[Any]]:
 
 def test_object_comes_back_with_its_arrays_beside_it(definition: Define) -> None:
     """They are not copied into the pickle."""
-    value, pieces = objects(definition("import numpy as np\ndef f(): return {'a': np.arange(100_000), 'b': np.empty(0)}"))
+    value, pieces = objects(
+        definition("import numpy as np\ndef f(): return {'a': np.arange(100_000), 'b': np.empty(0)}")
+    )
 
     assert (value["a"] == np.arange(100_000)).all()
     assert value["b"].shape == (0,)

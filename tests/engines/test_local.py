@@ -73,7 +73,10 @@ def test_arrays_come_back_writable(workshop: Workshop) -> None:
 
 def test_parameters_of_a_request_are_typed(workshop: Workshop) -> None:
     """They are text, as they came over HTTP."""
-    assert workshop.run("def f(n: int, far: bool = False): return n, far", parameters={"n": "3", "far": "yes"}) == (3, True)
+    assert workshop.run("def f(n: int, far: bool = False): return n, far", parameters={"n": "3", "far": "yes"}) == (
+        3,
+        True,
+    )
 
 
 def test_error_comes_back_with_its_line(workshop: Workshop) -> None:
@@ -146,7 +149,9 @@ def test_prints_arrive_while_the_udf_runs(workshop: Workshop) -> None:
 
 def test_streams_are_told_apart(workshop: Workshop) -> None:
     """Any text, whole."""
-    source = "import sys\ndef f():\n    print('grüße ' * 20000)\n    print('no', file=sys.stderr)\n    sys.stdout.write('end')"
+    source = (
+        "import sys\ndef f():\n    print('grüße ' * 20000)\n    sys.stderr.write('no\\n')\n    sys.stdout.write('end')"
+    )
 
     stdout, stderr, pieces = printed(workshop, source)
 
@@ -197,7 +202,9 @@ def test_prints_before_an_error_are_kept(workshop: Workshop) -> None:
 
 def test_what_the_last_run_left_behind_is_not_the_next_ones(workshop: Workshop) -> None:
     """A child process that prints on, half a character."""
-    workshop.run("import os, subprocess\ndef f():\n    subprocess.Popen(['sh', '-c', 'sleep 0.2; echo late'])\n    os.write(1, b'\\xc3')")
+    workshop.run(
+        "import os, subprocess as s\ndef f():\n    s.Popen(['sh', '-c', 'sleep .2; echo l'])\n    os.write(1, b'\\xc3')"
+    )
     time.sleep(0.4)
 
     assert printed(workshop, "def g(): print('own')")[0] == "own\n"
@@ -353,7 +360,7 @@ def test_cancel_while_a_worker_starts_confuses_no_later_one(workshop: Workshop) 
             await asyncio.wait([task])
         worker = await engine._template.fork()
         udf = parse(PID)
-        answer, body = await worker.run(udf, Run(id=1, digest=udf.digest, parameters={}, format="json"), b"", on_text=print)
+        _, body = await worker.run(udf, Run(id=1, digest=udf.digest, parameters={}, format="json"), b"", on_text=print)
         assert int(body) == worker.pid
         worker.kill()
         await engine.close()
@@ -447,7 +454,9 @@ def test_template_that_always_dies_is_told(workshop: Workshop, tmp_path: Any, mo
     workshop.wait(main())
 
 
-def test_module_that_does_not_load_is_passed_over(workshop: Workshop, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_module_that_does_not_load_is_passed_over(
+    workshop: Workshop, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Only the UDF that needs it is told."""
     (tmp_path / "broken_module.py").write_text("raise SystemExit('no')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))

@@ -61,7 +61,8 @@ def test_tile_is_an_area(tile: Any) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        "", "a", "1,2,3", "1,2,3,4,5", "1,60,2,50", "nan,1,2,3", "[1,2,3", "{}", '{"type":"Feature"}', '{"type":"Point"}',
+        "", "a", "1,2,3", "1,2,3,4,5", "1,60,2,50", "nan,1,2,3", "[1,2,3", "{}", '{"type":"Feature"}',
+        '{"type":"Point"}',
         '{"type":"FeatureCollection","features":[]}', 7, 1.5, True, [1, 2, 3], {"type": "Nothing"}, object(), ["a"] * 4,
         shapely.Polygon(), geopandas.GeoDataFrame(geometry=[], crs=4326), b"abcd",
     ],

@@ -145,7 +145,9 @@ def test_unknown_name_runs_nothing(gateway: Gateway, engine: CountingEngine) -> 
     assert engine.runs == []
 
 
-@pytest.mark.parametrize(("fields", "error"), [({"tile": (3, 8, 0)}, TileError), ({"cache_max_age": "2w"}, ArgumentError)])
+@pytest.mark.parametrize(
+    ("fields", "error"), [({"tile": (3, 8, 0)}, TileError), ({"cache_max_age": "2w"}, ArgumentError)]
+)
 def test_bad_request_runs_nothing(gateway: Gateway, engine: CountingEngine, fields: Any, error: Any) -> None:
     """It costs no worker."""
     with pytest.raises(error):
@@ -176,7 +178,11 @@ def test_token_opens_its_udf_only(gateway: Gateway) -> None:
     gateway.grant(share("token"), "f")
     other = gateway.summaries()[1]["digest"]
 
-    for run in (ask("", share=share("token")), ask("g", share=share("token")), ask("", share=share("token"), digest=other)):
+    for run in (
+        ask("", share=share("token")),
+        ask("g", share=share("token")),
+        ask("", share=share("token"), digest=other),
+    ):
         reply, _ = wait(lambda run=run: gateway.run(run))
         assert reply.digest == gateway.summaries()[0]["digest"]
 
@@ -301,13 +307,16 @@ def test_callers_age_wins_over_the_udfs_over_the_settings(gateway: Gateway, defi
     gateway.publish(definition("def h(): pass", cache_max_age="1h"), register=True)
 
     ages = [
-        wait(lambda run=run: gateway.run(run))[0].max_age for run in (ask("h", cache_max_age="10s"), ask("h", format="json"), ask("f"))
+        wait(lambda run=run: gateway.run(run))[0].max_age
+        for run in (ask("h", cache_max_age="10s"), ask("h", format="json"), ask("f"))
     ]
 
     assert ages == [10, pytest.approx(3600, abs=2), 90 * 86400]
 
 
-def test_python_call_is_cached_only_if_somebody_says_so(gateway: Gateway, engine: CountingEngine, definition: Define) -> None:
+def test_python_call_is_cached_only_if_somebody_says_so(
+    gateway: Gateway, engine: CountingEngine, definition: Define
+) -> None:
     """`fused.run` runs; the decorator or the caller may say otherwise."""
     gateway.publish(definition("def h(): pass", cache_max_age="1h"), register=True)
 
@@ -322,7 +331,9 @@ def test_python_call_is_cached_only_if_somebody_says_so(gateway: Gateway, engine
     assert wait(lambda: runs(ask("h", returns="object"))) == 1
 
 
-def test_result_that_is_too_old_is_made_again(gateway: Gateway, engine: CountingEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_result_that_is_too_old_is_made_again(
+    gateway: Gateway, engine: CountingEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Age is what the caller of now allows."""
     wait(lambda: _finish(gateway, ask()))
     now = time.time()

@@ -48,7 +48,14 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KernelRuntime]
     del os.environ["JUPYTER_TOKEN"], os.environ["JUPYTERHUB_API_TOKEN"]
 
 
-def run(runtime: KernelRuntime, definition: UdfDefinition, *, tile: Tile | None = None, age: str | None = None, **arguments: Any) -> Any:
+def run(
+    runtime: KernelRuntime,
+    definition: UdfDefinition,
+    *,
+    tile: Tile | None = None,
+    age: str | None = None,
+    **arguments: Any,
+) -> Any:
     return runtime.run(definition, arguments, tile=tile, cache_max_age=age)
 
 
@@ -123,7 +130,10 @@ def test_prints_appear_in_the_cell_as_they_come(
 
     monkeypatch.setattr(sys, "stdout", Stream())
     monkeypatch.setattr(sys, "stderr", Stream())
-    run(runtime, definition("import time, sys\ndef f():\n    print('a')\n    time.sleep(0.3)\n    print('b', file=sys.stderr)"))
+    run(
+        runtime,
+        definition("import time, sys\ndef f():\n    print('a')\n    time.sleep(0.3)\n    print('b', file=sys.stderr)"),
+    )
     monkeypatch.undo()
 
     assert [text for text, _, _ in written] == ["a\n", "b\n"]
@@ -396,7 +406,8 @@ def busy(path):
 """
 
 WAIT = """
-threading.Thread(target=lambda: runtime.run(udf, {"path": sys.argv[1]}, tile=None, cache_max_age=None), daemon=True).start()
+run = lambda: runtime.run(udf, {"path": sys.argv[1]}, tile=None, cache_max_age=None)
+threading.Thread(target=run, daemon=True).start()
 print(runtime.kernel_id, flush=True)
 time.sleep(300)
 """
@@ -406,7 +417,8 @@ print(runtime.kernel_id, flush=True)
 try:
     runtime.run(udf, {"path": sys.argv[1]}, tile=None, cache_max_age=None)
 except KeyboardInterrupt:
-    print("stopped", runtime.run(parse("def f(): return 42"), {}, tile=None, cache_max_age=None), runtime.link.pid, flush=True)
+    answer = runtime.run(parse("def f(): return 42"), {}, tile=None, cache_max_age=None)
+    print("stopped", answer, runtime.link.pid, flush=True)
 """
 
 
@@ -418,7 +430,10 @@ def kernel(tmp_path: Path) -> Iterator[Callable[[str], tuple[subprocess.Popen[st
     def start(code: str) -> tuple[subprocess.Popen[str], list[psutil.Process], Path]:
         environment = {**os.environ, "JUPYTER_RUNTIME_DIR": str(tmp_path), "FUSED_PRELOAD": ",".join(PRELOAD)}
         process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", KERNEL + code, str(tmp_path / "pids")], stdout=subprocess.PIPE, text=True, env=environment
+            [sys.executable, "-W", "ignore", "-c", KERNEL + code, str(tmp_path / "pids")],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
         )
         started.append(process)
         assert process.stdout is not None
@@ -436,7 +451,7 @@ def kernel(tmp_path: Path) -> Iterator[Callable[[str], tuple[subprocess.Popen[st
 
 
 def test_killed_kernel_leaves_no_process(kernel: Any) -> None:
-    """Within 2 s: no host, no template, no worker that spins, no child of a UDF; the announcement and socket are gone."""
+    """Within 2 s: no host, no template, no worker that spins, no child of a UDF; announcement and socket are gone."""
     process, family, path = kernel(WAIT)
     socket = Path(Announcement.read(path).address)
     assert len(family) >= 4

@@ -75,8 +75,8 @@ class House:
 
     async def open(self) -> None:
         self.announcement = Announcement(
-            protocol=PROTOCOL, package_version="0", kernel_id="kernel-1", pid=1, pid_started=0, kernel_pid=1, server_pid=0,
-            address=await self.listener.open(), secret=SECRET,
+            protocol=PROTOCOL, package_version="0", kernel_id="kernel-1", pid=1, pid_started=0, kernel_pid=1,
+            server_pid=0, address=await self.listener.open(), secret=SECRET,
         )  # fmt: skip
         self.kernel = await connect(self.announcement, role="kernel", on_event=lambda _: None)
         self.server = await connect(self.announcement, role="server", on_event=self.hear)

@@ -19,7 +19,9 @@ INFO: dict[str, Any] = {
 
 def found(directory: Path, environment: dict[str, str] | None = None, **changes: Any) -> server.JupyterServer:
     (directory / "jpserver-77.json").write_bytes(orjson.dumps(INFO | changes))
-    return find_server(directory, {"JPY_PARENT_PID": "77", server.BASE_URL_VARIABLE: "/user/ann/"} | (environment or {}))
+    return find_server(
+        directory, {"JPY_PARENT_PID": "77", server.BASE_URL_VARIABLE: "/user/ann/"} | (environment or {})
+    )
 
 
 def test_server_is_the_one_that_started_the_kernel(tmp_path: Path) -> None:

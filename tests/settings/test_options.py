@@ -19,7 +19,12 @@ def test_options_travel_as_json() -> None:
 def test_environment_overrides_the_defaults() -> None:
     """`FUSED_<NAME>` is converted to the kind of the setting."""
     options = Options.from_environment(
-        {"FUSED_WORKERS": "5", "FUSED_TILE_TIMEOUT": "2.5", "FUSED_PRELOAD": "numpy, pandas,", "FUSED_CACHE_MAX_AGE": "1h"}
+        {
+            "FUSED_WORKERS": "5",
+            "FUSED_TILE_TIMEOUT": "2.5",
+            "FUSED_PRELOAD": "numpy, pandas,",
+            "FUSED_CACHE_MAX_AGE": "1h",
+        }
     )
 
     assert (options.workers, options.tile_timeout, options.cache_max_age) == (5, 2.5, "1h")
@@ -34,8 +39,17 @@ def test_environment_of_the_wrong_kind_names_its_variable() -> None:
 
 @pytest.mark.parametrize(
     "values",
-    [{"workers": 0}, {"workers": -1}, {"tile_timeout": -0.1}, {"cache_size": -1}, {"workers": "4"}, {"workers": True},
-     {"preload": "numpy"}, {"cache_directory": None}, {"workers": 2.5}],
+    [
+        {"workers": 0},
+        {"workers": -1},
+        {"tile_timeout": -0.1},
+        {"cache_size": -1},
+        {"workers": "4"},
+        {"workers": True},
+        {"preload": "numpy"},
+        {"cache_directory": None},
+        {"workers": 2.5},
+    ],
 )
 def test_wrong_values_are_refused_by_name(values: dict[str, Any]) -> None:
     """Kind and range are tested when the value is made."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import math
 import typing
 from typing import Any, Literal, Optional, Union
@@ -139,10 +140,11 @@ def test_text_is_left_alone(text: str) -> None:
     assert coerce(text, str, parameter="n") == text
 
 
-@given(st.text() | st.integers() | st.floats() | st.binary() | st.lists(st.integers()), st.sampled_from([int, float, bool, list, dict]))
+@given(
+    st.text() | st.integers() | st.floats() | st.binary() | st.lists(st.integers()),
+    st.sampled_from([int, float, bool, list, dict]),
+)
 def test_nothing_but_an_argument_error_comes_out(value: Any, annotation: Any) -> None:
     """Whatever is thrown in."""
-    try:
+    with contextlib.suppress(ArgumentError):
         coerce(value, annotation, parameter="n")
-    except ArgumentError as exc:
-        assert exc.parameter == "n"

@@ -63,7 +63,9 @@ def test_same_text_is_the_same_digest() -> None:
     assert replace(parse(source), directory="/elsewhere").digest != parse(source).digest
 
 
-@pytest.mark.parametrize("default", ["{1, 2}", "b'x'", "2j", "...", "{1: 2}", "10**100", "100000000000000000000000", "(1, 2)"])
+@pytest.mark.parametrize(
+    "default", ["{1, 2}", "b'x'", "2j", "...", "{1: 2}", "10**100", "100000000000000000000000", "(1, 2)"]
+)
 def test_default_that_json_does_not_know_is_no_obstacle(default: str) -> None:
     """It is only for show; the function itself has the real one."""
     definition = parse(f"def f(a, n={default}): pass")

@@ -123,7 +123,9 @@ def test_two_udfs_stay_a_mistake_with_a_name() -> None:
         read("@fused.udf\ndef f(): pass\n@fused.udf\ndef g(): pass", name="f")
 
 
-@pytest.mark.parametrize("source", ["", "x = 1", "# nothing", "class f: pass", "f = lambda: 1", "if 1:\n    def f(): pass"])
+@pytest.mark.parametrize(
+    "source", ["", "x = 1", "# nothing", "class f: pass", "f = lambda: 1", "if 1:\n    def f(): pass"]
+)
 def test_cell_without_a_function_says_what_to_write(source: str) -> None:
     """There is no line to name."""
     with pytest.raises(UdfDefinitionError, match="no function here; write `def"):

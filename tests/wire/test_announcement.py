@@ -14,7 +14,9 @@ from fused_jupyter.errors import ProtocolError
 from fused_jupyter.wire import Announcement
 from fused_jupyter.wire.announcement import announcements, process_started
 
-linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems do not tell when a process started")
+linux = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="other systems do not tell when a process started"
+)
 
 
 def test_announcement_reads_as_it_was_written(announcement: Announcement, tmp_path: Path) -> None:
@@ -78,9 +80,7 @@ def test_link_is_refused(announcement: Announcement, tmp_path: Path) -> None:
         Announcement.read(link)
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"[]", b"{}", b'{"protocol":1}', b"\xff", b'{"protocol":"x"}', b"null"]
-)
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"protocol":1}', b"\xff", b'{"protocol":"x"}', b"null"])
 def test_file_of_another_kind_is_passed_over(tmp_path: Path, announcement: Announcement, content: bytes) -> None:
     """Reading one says so; listing all gives the others."""
     good = announcement.write(tmp_path)

@@ -43,7 +43,9 @@ def line() -> Line:
     return Line((host, to_caller), (caller, to_host), seen)
 
 
-async def shake(*, host_secret: str = SECRET, caller_secret: str = SECRET, role: Any = "server") -> tuple[list[Any], Line]:
+async def shake(
+    *, host_secret: str = SECRET, caller_secret: str = SECRET, role: Any = "server"
+) -> tuple[list[Any], Line]:
     between = line()
     results = await asyncio.gather(
         greet(*between.host, secret=host_secret),
@@ -113,8 +115,8 @@ def test_other_protocol_names_both_versions(protocol: Any) -> None:
 
 
 GARBAGE: list[Any] = [
-    [], 7, {}, {"role": []}, {"role": {}, "proof": {}}, {"role": "admin", "proof": ""}, {"role": "kernel", "proof": "ü"},
-    {"role": "kernel", "proof": None}, {"role": "server", "proof": ["x"]},
+    [], 7, {}, {"role": []}, {"role": {}, "proof": {}}, {"role": "admin", "proof": ""},
+    {"role": "kernel", "proof": "ü"}, {"role": "kernel", "proof": None}, {"role": "server", "proof": ["x"]},
 ]  # fmt: skip
 
 
