@@ -80,9 +80,9 @@ class Options:
             kind = _KINDS[str(setting.type)]
             if isinstance(value, bool) or not isinstance(value, kind):
                 wanted = " or ".join(one.__name__ for one in kind)
-                raise ArgumentError(f"options.{setting.name}: got {value!r}, need {wanted}")
+                raise ArgumentError(f"FUSED_{setting.name.upper()}: got {value!r}, need {wanted}")
             if isinstance(value, (int, float)) and value < 0:
-                raise ArgumentError(f"options.{setting.name}: got {value}, need 0 or more")
+                raise ArgumentError(f"FUSED_{setting.name.upper()}: got {value}, need 0 or more")
         if self.workers < 1:
             raise ArgumentError(f"FUSED_WORKERS: got {self.workers}, need at least 1")
 

@@ -5,7 +5,6 @@ from fused_jupyter.wire.client import Client, connect
 from fused_jupyter.wire.frames import (
     MAX_BODY,
     MAX_HEADER,
-    FrameReader,
     pack,
     read_frame,
     read_frame_sync,
@@ -42,7 +41,6 @@ __all__ = [
     "Describe",
     "Described",
     "Failure",
-    "FrameReader",
     "Grant",
     "Heard",
     "Message",

@@ -74,32 +74,6 @@ def write_frame_sync(sock: socket.socket, header: bytes, *body: bytes | bytearra
         sock.sendall(piece)
 
 
-class FrameReader:
-    """Takes bytes as they come and gives whole frames: for peers that cannot block."""
-
-    def __init__(self) -> None:
-        self._pending = bytearray()
-
-    def feed(self, data: bytes) -> list[tuple[bytes, bytes]]:
-        """The frames that `data` completes.
-
-        Raises:
-            ProtocolError: the lengths are out of range.
-        """
-        self._pending += data
-        frames = []
-        while len(self._pending) >= _LENGTHS.size:
-            header_length, body_length = _LENGTHS.unpack_from(self._pending)
-            _check(header_length, body_length)
-            end = _LENGTHS.size + header_length + body_length
-            if len(self._pending) < end:
-                break
-            middle = _LENGTHS.size + header_length
-            frames.append((bytes(self._pending[_LENGTHS.size : middle]), bytes(self._pending[middle:end])))
-            del self._pending[:end]
-        return frames
-
-
 def _check(header_length: int, body_length: int) -> None:
     if header_length > MAX_HEADER:
         raise ProtocolError(f"a frame header of {header_length} bytes came, {MAX_HEADER} are allowed")

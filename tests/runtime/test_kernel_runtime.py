@@ -294,6 +294,7 @@ def test_killed_host_is_started_again(runtime: KernelRuntime, definition: Define
         runtime.register(udf)
     runtime.grant("kept")
     run(runtime, old)
+    run(runtime, definition("def never_registered(): return 1"))
     host = psutil.Process(runtime.link.pid)
     family = [host, *host.children(recursive=True)]
     secret = announcement(runtime).secret
@@ -304,6 +305,7 @@ def test_killed_host_is_started_again(runtime: KernelRuntime, definition: Define
     assert [process for process in alive if process.pid != host.pid] == []  # the host waits for its parent to notice
     assert run(runtime, old) == "old"
     assert names(runtime)["kept"] == new.digest
+    assert "never_registered" not in names(runtime)
     assert announcement(runtime).pid == runtime.link.pid != host.pid
     assert announcement(runtime).secret != secret
     assert as_server(runtime, lambda client: client.call(Describe(id=1)))[0].shares

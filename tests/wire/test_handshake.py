@@ -71,6 +71,14 @@ def test_caller_without_the_secret_is_refused() -> None:
     assert isinstance(caller, AccessError)
 
 
+def test_role_that_is_none_is_refused() -> None:
+    """Also with the secret: there are kernels and servers."""
+    (host, caller), _ = asyncio.run(shake(role="admin"))
+
+    assert isinstance(host, AccessError)
+    assert isinstance(caller, AccessError)
+
+
 def test_role_is_proven_too() -> None:
     """A proof for one role opens no other."""
 
