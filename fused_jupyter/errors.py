@@ -84,13 +84,12 @@ class FusedError(Exception):
         return self
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython shows: the message and the UDF's lines, not the frames of this package."""
-        lines = [f"{type(self).__name__}: {self.message}"]
-        if self.traceback:
-            return [self.traceback.rstrip(), "", *lines]
-        if self.line is not None and self.source_line is not None:
-            return [f"line {self.line}:", f"----> {self.line} {self.source_line.rstrip()}", "", *lines]
-        return lines
+        """What IPython shows: the UDF's traceback, its line marked, the message; not the frames of this package."""
+        shown = [self.traceback.rstrip(), ""] if self.traceback else []
+        if self.line is not None and self.source_line:
+            where = f"{self.udf}, line {self.line}:" if self.udf else f"line {self.line}:"
+            shown += [where, f"----> {self.line} {self.source_line.rstrip()}", ""]
+        return [*shown, f"{type(self).__name__}: {self.message}"]
 
 
 def _printable(value: Any) -> Any:  # text, or a number that stays as it is

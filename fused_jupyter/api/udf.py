@@ -19,7 +19,7 @@ from fused_jupyter.udfs import Choices, HeaderModule, Parameter, UdfDefinition, 
 if TYPE_CHECKING:
     from lonboard import BitmapTileLayer
 
-    from fused_jupyter.runtime._runtime import KernelRuntime
+    from fused_jupyter.runtime import KernelRuntime
     from fused_jupyter.widgets import FusedMap
 
 
@@ -242,7 +242,7 @@ def udf(
     said = {"name": name, "cache_max_age": cache_max_age, "headers": headers}
 
     def decorate(function: Callable[..., Any]) -> Udf:
-        from fused_jupyter.runtime._runtime import WorkerRuntime
+        from fused_jupyter.runtime import WorkerRuntime
 
         if isinstance(current(), WorkerRuntime):
             return _LocalUdf(function)
@@ -292,7 +292,7 @@ def _definition_of(function: Callable[..., Any], said: Mapping[str, Any]) -> Udf
 
 
 def _kernel_runtime() -> KernelRuntime:
-    from fused_jupyter.runtime._runtime import KernelRuntime
+    from fused_jupyter.runtime import KernelRuntime
 
     runtime = current()
     if not isinstance(runtime, KernelRuntime):

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fused_jupyter.errors import FusedError
-from fused_jupyter.runtime._runtime import KernelRuntime
+from fused_jupyter.runtime import KernelRuntime
 from fused_jupyter.runtime.server import JupyterServer
 from fused_jupyter.udfs import parse
 

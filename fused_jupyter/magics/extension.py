@@ -8,8 +8,7 @@ import fused_jupyter
 from fused_jupyter import _alias
 from fused_jupyter.errors import NoServerError
 from fused_jupyter.magics.magics import FusedMagics
-from fused_jupyter.runtime import current, shut_down
-from fused_jupyter.runtime._runtime import KernelRuntime
+from fused_jupyter.runtime import KernelRuntime, current, shut_down
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

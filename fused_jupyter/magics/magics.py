@@ -15,7 +15,7 @@ from fused_jupyter.api.udf import header_modules
 from fused_jupyter.errors import ArgumentError, UdfDefinitionError
 from fused_jupyter.magics.doctor import Doctor
 from fused_jupyter.magics.listing import UdfListing
-from fused_jupyter.runtime._runtime import KernelRuntime
+from fused_jupyter.runtime import KernelRuntime
 from fused_jupyter.udfs import Choices, parse, parse_max_age
 
 _ENGINES = ("local",)

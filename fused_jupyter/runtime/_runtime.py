@@ -12,10 +12,10 @@ import threading
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from fused_jupyter.engines import WORKER_VARIABLE
-from fused_jupyter.errors import ArgumentError, UdfRuntimeError, UdfSerializationError
+from fused_jupyter.errors import ArgumentError, UdfRuntimeError, UdfSerializationError, UnknownUdfError
 from fused_jupyter.runtime.link import HostLink
 from fused_jupyter.runtime.registry import Registry
 from fused_jupyter.runtime.server import JupyterServer, find_server, server_pid
@@ -25,23 +25,6 @@ from fused_jupyter.udfs import UdfDefinition
 from fused_jupyter.wire import Client, Grant, Publish, Revoke, Run, Status
 
 TOKEN_PREFIX = "fsh_"  # noqa: S105 - how a shared token begins, not one
-
-
-class Runtime(Protocol):
-    """What the public API asks of a runtime; a kernel has one, and so has the inside of a worker."""
-
-    registry: Registry
-    kernel_id: str
-
-    def register(self, definition: UdfDefinition) -> None:
-        """Make a definition what its name means, here and in the host."""
-        ...
-
-    def run(
-        self, definition: UdfDefinition, arguments: Mapping[str, Any], *, tile: Tile | None, cache_max_age: str | None
-    ) -> Any:
-        """Run a UDF and give the Python object."""
-        ...
 
 
 class KernelRuntime:
@@ -173,7 +156,7 @@ class WorkerRuntime:
 
     def __init__(self) -> None:
         self.kernel_id = ""
-        self.registry = Registry()
+        self.registry = _NoNames()
 
     def register(self, definition: UdfDefinition) -> None:
         """Nothing: a UDF defined inside a UDF is for that run only."""
@@ -185,6 +168,22 @@ class WorkerRuntime:
         from fused_jupyter.engines.execute import call
 
         return call(definition, arguments, tile=tile).value
+
+
+class _NoNames:
+    """The registry that a UDF sees: names belong to the notebook."""
+
+    def get(self, name: str) -> UdfDefinition:
+        """Nothing.
+
+        Raises:
+            UnknownUdfError: always; says what to do.
+        """
+        raise UnknownUdfError(
+            f"a UDF cannot run {name!r} by its name, as names belong to the notebook; define it with @fused.udf inside "
+            "this one, or run both from the notebook",
+            udf=name,
+        )
 
 
 _lock = threading.Lock()

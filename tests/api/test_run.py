@@ -148,6 +148,17 @@ def test_nested_run_runs_in_the_same_worker() -> None:
     assert outer(1) == (3, True)
 
 
+def test_name_inside_a_udf_says_what_to_do() -> None:
+    """Names belong to the notebook; a UDF that asks for one is told how to call another UDF."""
+
+    @fused.udf
+    def by_name():
+        return fused.run("by_name")
+
+    with pytest.raises(UnknownUdfError, match="define it with @fused.udf inside"):
+        by_name()
+
+
 def test_relative_paths_follow_the_notebook(tmp_path: Path) -> None:
     """Files beside it, wherever the worker was before; each version keeps its own."""
     values: list[Any] = []

@@ -70,6 +70,24 @@ def test_ipython_shows_the_traceback_of_the_udf() -> None:
     assert shown == ["Traceback\n  line", "", "UdfRuntimeError: ValueError: no"]
 
 
+def test_ipython_marks_the_line_of_the_udf() -> None:
+    """However deep in a library the exception was raised."""
+    error = UdfRuntimeError(
+        "ValueError: no", udf="quakes", line=7, source_line="    df.sort(x)", traceback="Traceback\n"
+    )
+
+    shown = error._render_traceback_()
+
+    assert shown == [
+        "Traceback",
+        "",
+        "quakes, line 7:",
+        "----> 7     df.sort(x)",
+        "",
+        "UdfRuntimeError: ValueError: no",
+    ]
+
+
 def test_tree_in_the_docstring_is_the_tree() -> None:
     """Each class stands in the drawing with its status."""
     drawing = errors.__doc__ or ""
