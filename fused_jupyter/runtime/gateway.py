@@ -25,6 +25,9 @@ ENCODER_VERSION = 1
 
 OnText = Callable[[Any, str], None]
 
+Made = Entry | tuple[Reply | Failure, bytes]
+"""A result that was on disk, or a fresh one."""
+
 
 class Engine(Protocol):
     """Runs one UDF."""
@@ -68,7 +71,7 @@ class Gateway:
         self._by_name: dict[str, UdfDefinition] = {}
         self._registered_at: dict[str, float] = {}
         self._shares: dict[str, str] = {}
-        self._flights: dict[str, _Flight] = {}
+        self._flights: dict[tuple[str, int], _Flight] = {}
         self._writes: set[asyncio.Task[None]] = set()
         self.counts = {"requests": 0, "cached": 0, "joined": 0, "not_modified": 0}
 
@@ -120,10 +123,7 @@ class Gateway:
         Raises:
             FusedError: as `run` does before it asks an engine.
         """
-        request = self._request(run, body)
-        if request.max_age <= 0 or (entry := self._results.in_memory(request.key, max_age=request.max_age)) is None:
-            return None
-        return self._from_cache(request, entry)
+        return self._remembered(self._request(run, body))
 
     async def run(self, run: Run, body: bytes = b"", *, on_text: OnText | None = None) -> tuple[Reply | Failure, bytes]:
         """Answer a request.
@@ -134,16 +134,16 @@ class Gateway:
             FusedError: what the engine raises.
         """
         request = self._request(run, body)
-        if request.max_age > 0 and (entry := await self._cached(request)) is not None:
-            return self._from_cache(request, entry)
+        if (known := self._remembered(request)) is not None:
+            return known
         self.counts["requests"] += 1
-        answer, answer_body = await self._computed(request, body, on_text=on_text)
+        is_alone = on_text is not None or run.returns == "object"  # what it prints belongs to one cell
+        made = await (self._make(request, body, on_text) if is_alone else self._join(request, body))
+        if isinstance(made, Entry):
+            return self._from_cache(request, made)
+        answer, answer_body = made
         if isinstance(answer, Failure):
             return replace(answer, id=run.id), answer_body
-        if request.max_age > 0:
-            answer = replace(answer, etag=_etag(answer, answer_body) if run.returns == "encoded" else "")
-            if answer.status in {200, 204}:
-                self._keep(request.key, answer, answer_body)
         signed = replace(
             answer,
             id=run.id,
@@ -192,14 +192,13 @@ class Gateway:
             return definition.cache_max_age
         return parse_max_age(self._options.cache_max_age) if run.returns == "encoded" else 0
 
-    async def _cached(self, request: _Request) -> Entry | None:
-        entry = self._results.in_memory(request.key, max_age=request.max_age)
-        if entry is None:
-            entry = await asyncio.to_thread(self._results.on_disk, request.key, max_age=request.max_age)
-        return entry
+    def _remembered(self, request: _Request) -> tuple[Reply, bytes] | None:
+        if request.max_age <= 0 or (entry := self._results.in_memory(request.key, max_age=request.max_age)) is None:
+            return None
+        self.counts["requests"] += 1
+        return self._from_cache(request, entry)
 
     def _from_cache(self, request: _Request, entry: Entry) -> tuple[Reply, bytes]:
-        self.counts["requests"] += 1
         self.counts["cached"] += 1
         meta = orjson.loads(entry.meta)
         meta["buffers"] = tuple(meta["buffers"])
@@ -227,24 +226,36 @@ class Gateway:
         self._writes.add(task)
         task.add_done_callback(self._writes.discard)
 
-    async def _computed(
-        self, request: _Request, body: bytes, *, on_text: OnText | None
-    ) -> tuple[Reply | Failure, bytes]:
-        """One run for all who ask for the same at the same time; it stops when the last of them went away."""
-        definition, run, key = request.definition, request.run, request.key
-        if on_text is not None or run.returns == "object":
-            return await self._run(definition, run, body, on_text)
+    async def _join(self, request: _Request, body: bytes) -> Made:
+        """One look at the disk and one run for all who ask for the same at the same time.
+
+        It stops when the last of them went away.
+        """
+        key = request.key, request.max_age
         flight = self._flights.get(key)
         if flight is None or flight.is_abandoned:
-            flight = self._flights[key] = _Flight(asyncio.create_task(self._run(definition, run, body, None)))
+            flight = self._flights[key] = _Flight(asyncio.create_task(self._make(request, body, None)))
             flight.task.add_done_callback(lambda task: self._land(key, task))
         else:
             self.counts["joined"] += 1
         return await flight.join()
 
-    def _land(self, key: str, task: asyncio.Task[tuple[Reply | Failure, bytes]]) -> None:
+    def _land(self, key: tuple[str, int], task: asyncio.Task[Made]) -> None:
         if (flight := self._flights.get(key)) is not None and flight.task is task:
             del self._flights[key]
+
+    async def _make(self, request: _Request, body: bytes, on_text: OnText | None) -> Made:
+        """The result from disk, or from a run, which is kept if it may be."""
+        if request.max_age > 0:
+            entry = await asyncio.to_thread(self._results.on_disk, request.key, max_age=request.max_age)
+            if entry is not None:
+                return entry
+        answer, answer_body = await self._run(request.definition, request.run, body, on_text)
+        if request.max_age > 0 and isinstance(answer, Reply):
+            answer = replace(answer, etag=_etag(answer, answer_body) if request.run.returns == "encoded" else "")
+            if answer.status in {200, 204}:
+                self._keep(request.key, answer, answer_body)
+        return answer, answer_body
 
     async def _run(
         self, definition: UdfDefinition, run: Run, body: bytes, on_text: OnText | None
@@ -273,13 +284,13 @@ class _Request:
 class _Flight:
     """One run with all who wait for it."""
 
-    def __init__(self, task: asyncio.Task[tuple[Reply | Failure, bytes]]) -> None:
+    def __init__(self, task: asyncio.Task[Made]) -> None:
         self.task = task
         self.is_abandoned = False
         """Whether it is being stopped: who comes now needs another one."""
         self._waiters = 0
 
-    async def join(self) -> tuple[Reply | Failure, bytes]:
+    async def join(self) -> Made:
         self._waiters += 1
         try:
             return await asyncio.shield(self.task)
