@@ -113,7 +113,7 @@ class Template:
             socket.send_fds(sock, [FORK], [theirs.fileno(), *(write_end for _, write_end in pipes)])
             self._forked = asyncio.get_running_loop().create_future()
             pid = await self._forked
-        except BaseException:
+        except BaseException:  # also a cancelled wait: the ends that would have been the worker's
             ours.close()
             for read_end, _ in pipes:
                 os.close(read_end)

@@ -99,7 +99,7 @@ class HostLink:
         try:
             while (event := events.get()) is not None:
                 on_text(event.stream, event.text)
-        except BaseException:
+        except BaseException:  # above all KeyboardInterrupt
             future.cancel()  # a Cancel goes to the host, which kills the worker
             raise
         answer, answer_body = self._wait(future)
@@ -215,7 +215,7 @@ class HostLink:
             return future.result()
         except CancelledError as exc:
             raise CancelledRunError("the run was cancelled") from exc
-        except BaseException:
+        except BaseException:  # above all KeyboardInterrupt
             future.cancel()
             raise
 

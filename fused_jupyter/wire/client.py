@@ -37,7 +37,7 @@ async def connect(announcement: Announcement, *, role: Role, on_event: OnEvent, 
             reader, writer = await _open(announcement.address)
             try:
                 await introduce(reader, writer, secret=announcement.secret, role=role)
-            except BaseException:
+            except BaseException:  # also a deadline: whatever ends the greeting ends the connection
                 writer.close()
                 raise
     except (OSError, EOFError) as exc:  # TimeoutError is an OSError
