@@ -1,6 +1,6 @@
 """One tile through the whole way, against a bare Jupyter handler and against TiTiler; ratios from one interleaved run.
 
-    python benchmarks/tiles.py [--rounds 15] [--requests 60]
+    PYTHONPATH=scripts python benchmarks/tiles.py [--rounds 15] [--requests 60]
 
 CPU is that of all processes that serve the request (server, host, workers; or TiTiler's), from the system's own
 accounting; wall times are medians over rounds, each round takes every case once.
