@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import html
 import inspect
 import os
 import textwrap
@@ -12,14 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 from urllib.parse import quote, urlencode
 
-from fused_jupyter.errors import ArgumentError, NoServerError, UdfDefinitionError
-from fused_jupyter.runtime import current
+from fused_jupyter.api.card import card
+from fused_jupyter.errors import ArgumentError, UdfDefinitionError
+from fused_jupyter.runtime import current, current_kernel
 from fused_jupyter.udfs import Choices, HeaderModule, Parameter, UdfDefinition, parse
 
 if TYPE_CHECKING:
     from lonboard import BitmapTileLayer
 
-    from fused_jupyter.runtime import KernelRuntime
     from fused_jupyter.widgets import FusedMap
 
 
@@ -111,7 +110,7 @@ class Udf:
         from fused_jupyter.widgets import bitmap_tile_layer
 
         arguments, rest = self._split(parameters)
-        runtime = _kernel_runtime()
+        runtime = current_kernel()
         base_url = runtime.server().base_url
         token = runtime.grant(self.name)
 
@@ -154,10 +153,10 @@ class Udf:
         return f"<Udf {self.signature}>"
 
     def _repr_html_(self) -> str:
-        return _card(self)
+        return card(self.definition)
 
     def _url(self, path: str, parameters: Mapping[str, Any]) -> str:
-        runtime = _kernel_runtime()
+        runtime = current_kernel()
         query = urlencode({"kernel": runtime.kernel_id, **_as_text(parameters)})
         return f"{runtime.server().url(path)}?{query}"
 
@@ -291,15 +290,6 @@ def _definition_of(function: Callable[..., Any], said: Mapping[str, Any]) -> Udf
     return parse(source, choices)
 
 
-def _kernel_runtime() -> KernelRuntime:
-    from fused_jupyter.runtime import KernelRuntime
-
-    runtime = current()
-    if not isinstance(runtime, KernelRuntime):
-        raise NoServerError("inside a UDF there are no URLs and no maps; ask for them in the notebook")
-    return runtime
-
-
 def _as_text(parameters: Mapping[str, Any]) -> dict[str, str]:
     """Arguments as a query carries them: text as it is, everything else as JSON; None is left out."""
     import orjson
@@ -309,41 +299,3 @@ def _as_text(parameters: Mapping[str, Any]) -> dict[str, str]:
         for name, value in parameters.items()
         if value is not None
     }
-
-
-def _card(udf: Udf) -> str:
-    """What a notebook shows: signature, addresses, what to do next. Under 3 kB, and no script."""
-    try:
-        runtime = _kernel_runtime()
-        server = runtime.server()
-        rows = "".join(
-            _address_row(kind, f"{server.base_url}{path}", runtime.kernel_id)
-            for kind, path in (
-                ("file", f"fused/run/file/{udf.name}"),
-                ("tiles", f"fused/run/tiles/{udf.name}/{{z}}/{{x}}/{{y}}"),
-            )
-        )
-        state = f"host {runtime.link.pid} {'running' if runtime.link.pid else 'not started'}"
-    except NoServerError as exc:
-        rows, state = f"<div style='opacity:.75'>{html.escape(exc.message)}</div>", "no Jupyter server"
-    about = html.escape(udf.definition.description.partition("\n")[0])
-    return (
-        "<div style='font-size:13px;line-height:1.6'>"
-        f"<div><code style='font-weight:600'>{html.escape(udf.signature)}</code></div>"
-        f"{f'<div>{about}</div>' if about else ''}{rows}"
-        f"<div style='opacity:.75'>{html.escape(state)} · next: <code>{udf.name}()</code> "
-        f"<code>{udf.name}.map()</code> <code>{udf.name}.file_url('csv')</code></div></div>"
-    )
-
-
-def _address_row(kind: str, path: str, kernel_id: str) -> str:
-    address = f"{path}?kernel={kernel_id}"
-    # The browser knows under which origin the server is reached; the kernel often does not.
-    copy = "navigator.clipboard.writeText(location.origin+this.dataset.u).then(()=>{this.textContent='copied'})"
-    button = (
-        "cursor:pointer;border:1px solid currentColor;border-radius:3px;background:none;color:inherit;font-size:11px"
-    )
-    return (
-        f"<div><span style='display:inline-block;width:3em;opacity:.75'>{kind}</span><code>{html.escape(path)}</code> "
-        f'<button style="{button}" data-u="{html.escape(address, quote=True)}" onclick="{copy}">copy</button></div>'
-    )

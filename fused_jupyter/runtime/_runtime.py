@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fused_jupyter.engines import WORKER_VARIABLE
-from fused_jupyter.errors import ArgumentError, UdfRuntimeError, UdfSerializationError, UnknownUdfError
+from fused_jupyter.errors import ArgumentError, NoServerError, UdfRuntimeError, UdfSerializationError, UnknownUdfError
 from fused_jupyter.runtime.link import HostLink
 from fused_jupyter.runtime.registry import Registry
 from fused_jupyter.runtime.server import JupyterServer, find_server, server_pid
@@ -203,6 +203,18 @@ def current() -> KernelRuntime | WorkerRuntime:
                 _current = KernelRuntime(Options.from_environment())
                 atexit.register(shut_down)
         return _current
+
+
+def current_kernel() -> KernelRuntime:
+    """The runtime of this kernel.
+
+    Raises:
+        NoServerError: this is the inside of a UDF, which has no kernel and no URLs.
+    """
+    runtime = current()
+    if not isinstance(runtime, KernelRuntime):
+        raise NoServerError("inside a UDF there are no URLs and no maps; ask for them in the notebook")
+    return runtime
 
 
 def shut_down() -> None:

@@ -58,7 +58,7 @@ class FusedHandler(JupyterHandler):
         raise web.HTTPError(403, "not logged in; send the header Authorization: token <token of the Jupyter server>")
 
     def compute_etag(self) -> None:
-        """Results bring their own ETag, made before they ran."""
+        """Results bring their own ETag, made where they were encoded."""
 
     def on_connection_close(self) -> None:
         """Nobody waits for the answer any more: the run stops, or does not start."""
