@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import importlib
 import inspect
 import linecache
@@ -17,11 +16,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fused_jupyter.engines.headers import compiled, importable, remember_lines
 from fused_jupyter.engines.spatial import SPATIAL, Area, area_arguments
 from fused_jupyter.errors import FusedError, UdfRuntimeError, UdfSerializationError
 from fused_jupyter.formats import TileFrame, Wanted, encode
 from fused_jupyter.tiles import Tile
-from fused_jupyter.udfs import COERCERS, HeaderModule, UdfDefinition, bind, coerce
+from fused_jupyter.udfs import COERCERS, UdfDefinition, bind, coerce
 from fused_jupyter.wire import Reply, Run
 
 Pieces = Sequence[bytes | memoryview]
@@ -90,17 +90,12 @@ def _frame(tile: Tile) -> TileFrame:
 def _load(definition: UdfDefinition, module: types.ModuleType) -> Callable[..., Any]:
     """The function, from fresh globals: what one call leaves behind, the next does not see."""
     with _udf_errors(definition):
-        exec(_compiled(definition.source, definition.filename), module.__dict__)  # noqa: S102 - what this product does
+        exec(compiled(definition.source, definition.filename), module.__dict__)  # noqa: S102 - what this product does
     function: Any = module.__dict__[definition.entrypoint]
     if hasattr(type(function), "definition"):
         function = function.__wrapped__  # `@fused.udf` made a Udf of it; other decorators are the user's wish
     wrapped: Callable[..., Any] = function
     return wrapped
-
-
-@functools.lru_cache(maxsize=256)
-def _compiled(source: str, filename: str) -> types.CodeType:
-    return compile(source, filename, "exec", dont_inherit=True)
 
 
 def _typed(function: Callable[..., Any], bound: Mapping[str, Any]) -> dict[str, Any]:
@@ -132,27 +127,13 @@ def _installed(definition: UdfDefinition) -> Iterator[types.ModuleType]:
     fused = importlib.import_module("fused_jupyter")
     names = {"fused": fused, "fused_jupyter": fused, "udf": fused.udf}  # in whichever way the decorator is written
     module.__dict__.update(names)
-    modules = {module.__name__: module}
-    _remember_lines(definition.filename, definition.source)
-    for header in definition.headers:
-        modules[header.module_name] = types.ModuleType(header.module_name)
-        _remember_lines(_header_filename(definition, header), header.source)
-    before = {name: sys.modules.get(name) for name in modules}
-    sys.modules.update(modules)
+    remember_lines(definition.filename, definition.source)
+    sys.modules[module.__name__] = module  # dataclasses and pickle look a class's module up there
     try:
-        with _udf_errors(definition), _inside(definition.directory):
-            for header in definition.headers:
-                namespace = modules[header.module_name].__dict__
-                namespace["fused"] = fused
-                exec(_compiled(header.source, _header_filename(definition, header)), namespace)  # noqa: S102
-        with _inside(definition.directory):
+        with importable(definition), _inside(definition.directory):
             yield module
     finally:
-        for name, previous in before.items():
-            if previous is None:
-                sys.modules.pop(name, None)
-            else:
-                sys.modules[name] = previous
+        sys.modules.pop(module.__name__, None)
 
 
 @contextlib.contextmanager
@@ -168,14 +149,6 @@ def _inside(directory: str) -> Iterator[None]:
     finally:
         with contextlib.suppress(ValueError):
             sys.path.remove(directory)
-
-
-def _header_filename(definition: UdfDefinition, header: HeaderModule) -> str:
-    return f"{definition.filename[:-1]} {header.module_name}.py>"
-
-
-def _remember_lines(filename: str, source: str) -> None:
-    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
 
 
 @contextlib.contextmanager

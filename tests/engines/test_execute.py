@@ -361,14 +361,23 @@ def test_leaving_costs_only_the_call(definition: Define, statement: str) -> None
     assert error.line == 2
 
 
-def test_error_in_a_header_does_not_point_into_the_cell(definition: Define) -> None:
-    """Its line is that of another file; the traceback shows it."""
+def test_error_in_a_header_points_to_its_import(definition: Define) -> None:
+    """Its own line is that of another file; the traceback shows it, and nothing of the import system."""
     header = HeaderModule(module_name="mine", source="\n\n1 / 0")
 
-    error = raises(definition("def f():\n    return 1", headers=(header,)))
+    error = raises(definition("def f():\n    import mine\n    return 1", headers=(header,)))
 
-    assert (error.line, error.source_line) == (None, None)
+    assert (error.line, error.source_line) == (2, "    import mine")
     assert 'File "<udf f mine.py>", line 3' in (error.traceback or "")
+    assert "importlib" not in (error.traceback or "")
+
+
+def test_headers_may_import_one_another(definition: Define) -> None:
+    """In whichever order they were given; one that nobody imports does not run."""
+    sources = {"first": "from second import B\nA = B + 1", "second": "B = 1", "third": "1 / 0"}
+    headers = tuple(HeaderModule(module_name=name, source=source) for name, source in sources.items())
+
+    assert gives(definition("from first import A\ndef f(): return A", headers=headers)) == 2
 
 
 def test_error_in_a_function_of_a_header_names_the_calling_line(definition: Define) -> None:
