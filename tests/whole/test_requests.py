@@ -68,15 +68,20 @@ def test_a_closed_connection_stops_its_run(server: JupyterServer, kernel: Kernel
 def test_a_closed_connection_drops_what_waits(server: JupyterServer, kernel: Kernel, tmp_path: Path) -> None:
     """Tiles that wait for a worker leave the line, and never run."""
     waiting_udf(kernel, "queued", tmp_path / "go")
-    before = kernel.status()
-    connections = [open_request(server, f"fused/run/tiles/queued/0/0/0.json?n={n}") for n in range(6)]
-    running = kernel.wait_for_status(lambda status: sum(status["workers"][how] for how in ("busy", "waiting")) == 6)
+    slots = int(kernel.execute("from fused_jupyter.runtime import current; print(current().options.workers)").text)
+    running = [open_request(server, f"fused/run/tiles/queued/0/0/0.json?n={n}") for n in range(slots)]
+    before = kernel.wait_for_status(lambda status: status["workers"]["busy"] == slots)
+    waiting = [open_request(server, f"fused/run/tiles/queued/0/0/0.json?n={n}") for n in range(slots, slots + 4)]
+    kernel.wait_for_status(lambda status: status["workers"]["waiting"] == 4)
 
-    for connection in connections:
+    for connection in waiting:
+        connection.close()
+    after = kernel.wait_for_status(lambda status: status["workers"]["waiting"] == 0)
+    for connection in running:
         connection.close()
 
-    after = kernel.wait_for_status(lambda status: status["workers"]["busy"] == status["workers"]["waiting"] == 0)
-    assert after["runs"] - before["runs"] == running["workers"]["busy"]
+    last = kernel.wait_for_status(lambda status: status["workers"]["busy"] == 0)
+    assert (after["workers"]["busy"], after["runs"], last["runs"]) == (slots, before["runs"], before["runs"])
 
 
 def test_one_of_two_who_wait_may_leave(server: JupyterServer, kernel: Kernel, tmp_path: Path) -> None:
