@@ -85,9 +85,6 @@ class KernelRuntime:
             reply, answer = self.link.run(make, body, on_text=_show)
         except UdfRuntimeError as exc:
             raise self._with_hint(exc) from None
-        if reply.cached:
-            _show("stdout", reply.stdout)
-            _show("stderr", reply.stderr)
         return _unpickled(answer, reply.buffers)
 
     def status(self) -> dict[str, Any]:

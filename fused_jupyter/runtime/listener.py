@@ -10,6 +10,7 @@ import struct
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,8 @@ _GREETING_SECONDS = 5.0
 _HEARING_SECONDS = 1.0
 """A server that takes no news for so long hangs, and answers nobody from what it knew before."""
 _LIMIT = 1 << 20
+_PIECE = 1 << 16
+"""Characters of output in one message: a header has its limit, and what a UDF prints may be longer."""
 
 
 class Listener:
@@ -197,7 +200,8 @@ class _Peer:
         except (FusedError, TypeError, ValueError):
             return False  # the long way says it
         if known is not None:
-            self.send(*known)
+            reply, body = known
+            self.send(_silent(reply), body)
         return known is not None
 
     async def _answer(self, message: Message, body: bytes) -> None:
@@ -208,7 +212,10 @@ class _Peer:
         except Exception as exc:  # noqa: BLE001 - a fault of ours in one call; the host goes on for the others
             error = ProtocolError(f"fused_jupyter failed in its host: {type(exc).__name__}: {exc}")
             answer, answer_body = Failure(id=message.id, error=error.to_wire()), b""
-        self.send(answer, answer_body)
+        try:
+            self.send(answer, answer_body)
+        except ProtocolError as exc:  # longer than a frame may be; whoever waits has to hear of it
+            self.send(Failure(id=message.id, error=exc.to_wire()))
         await self._drain()
 
     async def _drain(self) -> None:
@@ -250,7 +257,17 @@ class _Peer:
             def on_text(stream: Any, text: str) -> None:
                 self.send(Output(id=run.id, stream=stream, text=text))
 
-        return await self._gateway.run(run, body, on_text=on_text)
+        answer, answer_body = await self._gateway.run(run, body, on_text=on_text)
+        if on_text is not None and isinstance(answer, Reply) and answer.cached:
+            for stream, text in (("stdout", answer.stdout), ("stderr", answer.stderr)):
+                for start in range(0, len(text), _PIECE):
+                    on_text(stream, text[start : start + _PIECE])
+        return _silent(answer), answer_body
+
+
+def _silent(answer: Reply | Failure) -> Reply | Failure:
+    """The answer without what the UDF printed: that went its own way, in pieces, to whoever wants it."""
+    return replace(answer, stdout="", stderr="") if answer.stdout or answer.stderr else answer
 
 
 def _check_user(writer: asyncio.StreamWriter) -> None:

@@ -132,11 +132,12 @@ class Hosts:
             ShareError: none; expired, revoked and wrong are not told apart.
         """
         await self._scan_if_changed()
-        for _ in range(2):
+        for look_again in (True, False):
             for host in self._alive():
                 if share in host.shares:
                     return host
-            await self._look_again()
+            if look_again:
+                await self._look_again()
         raise ShareError("this token opens nothing here")
 
     async def all(self) -> list[Host]:

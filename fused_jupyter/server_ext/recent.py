@@ -13,6 +13,9 @@ from fused_jupyter.wire import Reply, Run
 _LARGEST = 1 << 20
 """Bytes of one answer; a bigger one is worth the way to its host."""
 
+_OVERHEAD = 1000
+"""Bytes of what else an answer holds, about: empty answers must not be kept without end."""
+
 
 class RecentAnswers:
     """Answers by host and request, the ones asked for longest ago go first.
@@ -28,13 +31,14 @@ class RecentAnswers:
 
     def get(self, state: str, run: Run) -> tuple[Reply, bytes] | None:
         """The answer, where there is one that may still be given."""
-        if run.digest is None or (found := self._answers.get(_key(state, run))) is None:
+        key = _key(state, run)
+        if run.digest is None or (found := self._answers.get(key)) is None:
             return None
         until, reply, body = found
         remaining = int(until - time.monotonic())
         if remaining <= 0:
             return None
-        self._answers.move_to_end(_key(state, run))
+        self._answers.move_to_end(key)
         if reply.etag and reply.etag in (run.if_none_match or ""):
             return replace(reply, id=run.id, status=304, max_age=remaining), b""
         return replace(reply, id=run.id, max_age=remaining), body
@@ -47,13 +51,13 @@ class RecentAnswers:
         key = _key(state, run)
         self._drop(key)
         self._answers[key] = (time.monotonic() + reply.max_age, replace(reply, cached=True), body)
-        self._used += len(body)
+        self._used += len(body) + _OVERHEAD
         while self._used > self._size:
             self._drop(next(iter(self._answers)))
 
     def _drop(self, key: bytes) -> None:
         if (found := self._answers.pop(key, None)) is not None:
-            self._used -= len(found[2])
+            self._used -= len(found[2]) + _OVERHEAD
 
 
 def _key(state: str, run: Run) -> bytes:

@@ -195,6 +195,19 @@ def test_crash_costs_only_the_call(runtime: KernelRuntime, definition: Define) -
     assert runtime.link.pid == host
 
 
+def test_much_output_is_shown_and_the_answer_comes(
+    runtime: KernelRuntime, definition: Define, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """More than a message's header may hold, in characters of four bytes; also when it comes from the cache."""
+    loud = "import sys\ndef f():\n    for out in (sys.stdout, sys.stderr): print(chr(0x1F600) * 1_100_000, file=out)"
+    udf = definition(loud)
+
+    for _ in range(2):
+        assert run(runtime, udf, age="1h") is None
+        printed = capsys.readouterr()
+        assert printed.out.count(chr(0x1F600)) == printed.err.count(chr(0x1F600)) == runtime.options.output_limit
+
+
 def test_cached_result_is_shown_as_if_it_had_run(
     runtime: KernelRuntime, definition: Define, capsys: pytest.CaptureFixture[str]
 ) -> None:

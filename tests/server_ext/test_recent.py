@@ -15,7 +15,7 @@ REPLY = Reply(id=1, media_type="image/png", etag='"e"', max_age=60, digest="d1",
 @pytest.fixture
 def recent() -> RecentAnswers:
     """Room for 100 bytes, with one answer in it."""
-    recent = RecentAnswers(100)
+    recent = RecentAnswers(10_000)
     recent.put("k", RUN, REPLY, b"tile")
     return recent
 
@@ -70,7 +70,7 @@ def test_an_answer_gets_old(monkeypatch: pytest.MonkeyPatch, recent: RecentAnswe
 @pytest.mark.parametrize("change", [{"status": 204}, {"status": 422}, {"max_age": 0}, {"digest": "newer"}], ids=str)
 def test_what_may_not_be_kept_is_not(change: dict[str, object]) -> None:
     """Errors, answers without age, and those of another version than was asked for."""
-    recent = RecentAnswers(100)
+    recent = RecentAnswers(10_000)
 
     recent.put("k", RUN, replace(REPLY, **change), b"x")
 
@@ -88,15 +88,26 @@ def test_the_etag_is_answered_without_a_body(recent: RecentAnswers) -> None:
 def test_the_one_asked_for_longest_ago_goes_first(recent: RecentAnswers) -> None:
     """The size is kept; an answer that replaces itself is counted once."""
     second, third = (replace(RUN, parameters={"n": n}) for n in "23")
-    recent.put("k", second, REPLY, b"x" * 60)
-    recent.put("k", second, REPLY, b"y" * 60)
+    recent.put("k", second, REPLY, b"x" * 6000)
+    recent.put("k", second, REPLY, b"y" * 6000)
     assert recent.get("k", RUN) is not None
 
-    recent.put("k", third, REPLY, b"z" * 50)
+    recent.put("k", third, REPLY, b"z" * 5000)
 
     assert recent.get("k", second) is None
     assert recent.get("k", RUN) is not None
     assert recent.get("k", third) is not None
+
+
+def test_empty_answers_take_room_too() -> None:
+    """A caller who counts up gets no endless memory for it."""
+    recent = RecentAnswers(10_000)
+    runs = [replace(RUN, parameters={"n": str(n)}) for n in range(1000)]
+
+    for run in runs:
+        recent.put("k", run, REPLY, b"")
+
+    assert 1 <= sum(recent.get("k", run) is not None for run in runs) <= 10
 
 
 def test_a_huge_answer_is_not_kept() -> None:
