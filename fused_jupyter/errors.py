@@ -5,7 +5,8 @@ FusedError                      500
 ├── UnknownUdfError             404   nobody registered that name
 ├── ArgumentError               422   an argument does not fit its parameter
 ├── TileError                   400   z/x/y is no tile
-├── FormatError                 400   an unknown format, or one that cannot hold the value
+├── FormatError                 400   an unknown format
+│   └── NotAcceptableError      406   a format that cannot hold the value
 ├── UdfRuntimeError             422   the UDF raised
 ├── UdfSerializationError       422   the UDF returned what no format can carry
 ├── UdfTimeoutError             504   the deadline passed; the worker was stopped
@@ -125,9 +126,15 @@ class TileError(FusedError, ValueError):
 
 
 class FormatError(FusedError, ValueError):
-    """The format is unknown, or cannot hold what the UDF returned."""
+    """The format is unknown."""
 
     status = 400
+
+
+class NotAcceptableError(FormatError):
+    """The format cannot hold what the UDF returned; the message lists those that can."""
+
+    status = 406
 
 
 class UdfRuntimeError(FusedError, RuntimeError):
@@ -202,6 +209,7 @@ _BY_NAME: dict[str, type[FusedError]] = {
         ArgumentError,
         TileError,
         FormatError,
+        NotAcceptableError,
         UdfRuntimeError,
         UdfSerializationError,
         UdfTimeoutError,

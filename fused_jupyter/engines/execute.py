@@ -19,7 +19,7 @@ from typing import Any
 from fused_jupyter.engines.headers import compiled, importable, remember_lines
 from fused_jupyter.engines.spatial import SPATIAL, Area, area_arguments
 from fused_jupyter.errors import FusedError, UdfRuntimeError, UdfSerializationError
-from fused_jupyter.formats import TileFrame, Wanted, encode
+from fused_jupyter.formats import STYLE_NAMES, Style, Target, TileFrame, Wanted, encode
 from fused_jupyter.tiles import Tile
 from fused_jupyter.udfs import COERCERS, UdfDefinition, bind, coerce
 from fused_jupyter.wire import Reply, Run
@@ -53,16 +53,31 @@ def execute(definition: UdfDefinition, run: Run, arguments: Mapping[str, Any]) -
         ArgumentError: an argument does not fit.
         UdfRuntimeError: the UDF raised.
         UdfSerializationError: nothing can carry what it returned.
-        FormatError: the format that was asked for cannot.
+        FormatError: the format that was asked for is unknown, or cannot.
     """
     tile = None if run.tile is None else Tile(*run.tile)
-    called = call(definition, arguments, tile=tile)
     if run.returns == "object":
+        called = call(definition, arguments, tile=tile)
         pieces = _pickled(called.value, definition)
         return Reply(id=run.id, seconds=called.seconds, buffers=tuple(len(piece) for piece in pieces)), pieces
-    wanted = Wanted.of(run.extension, run.format, run.dtype_out_raster, run.dtype_out_vector)
-    encoded = encode(called.value, wanted=wanted, tile=None if tile is None else _frame(tile))
-    reply = Reply(id=run.id, status=encoded.status, media_type=encoded.media_type, seconds=called.seconds)
+    # What the request gets wrong is said before the UDF runs for minutes.
+    wanted = Wanted.of(run.extension, run.format, run.dtype_out_raster, run.dtype_out_vector, run.accept)
+    own = {parameter.name for parameter in definition.parameters}
+    drawing = {name: value for name, value in arguments.items() if name in STYLE_NAMES - own}
+    target = Target(tile=None if tile is None else _frame(tile), style=Style.of(drawing), domain=run.domain)
+    called = call(definition, {n: v for n, v in arguments.items() if n not in drawing}, tile=tile)
+    started = time.perf_counter()
+    encoded = encode(called.value, wanted=wanted, target=target)
+    reply = Reply(
+        id=run.id,
+        status=encoded.status,
+        media_type=encoded.media_type,
+        seconds=called.seconds,
+        encode_seconds=time.perf_counter() - started,
+        extension=encoded.extension,
+        headers=dict(encoded.headers),
+        domain=encoded.domain,
+    )
     return reply, [encoded.body]
 
 

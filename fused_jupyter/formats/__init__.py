@@ -11,5 +11,19 @@ from fused_jupyter.formats.encoding import Encoded, encode
 from fused_jupyter.formats.frame import TileFrame
 from fused_jupyter.formats.kinds import Kind, kind_of
 from fused_jupyter.formats.negotiation import Wanted
+from fused_jupyter.formats.style import STYLE_NAMES, Style
+from fused_jupyter.formats.target import Target
 
-__all__ = ["FORMATS", "Encoded", "Format", "Kind", "TileFrame", "Wanted", "encode", "kind_of"]
+__all__ = [
+    "FORMATS",
+    "STYLE_NAMES",
+    "Encoded",
+    "Format",
+    "Kind",
+    "Style",
+    "Target",
+    "TileFrame",
+    "Wanted",
+    "encode",
+    "kind_of",
+]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from fused_jupyter.errors import FusedError, UdfSerializationError
 from fused_jupyter.formats.catalog import FORMATS
 from fused_jupyter.formats.kinds import Kind, kind_of, type_name
 from fused_jupyter.formats.negotiation import Wanted, choose
-
-if TYPE_CHECKING:
-    from fused_jupyter.formats.frame import TileFrame
+from fused_jupyter.formats.target import Target, Written
 
 _OK: Final = 200
 _NO_CONTENT: Final = 204
@@ -28,59 +27,82 @@ class Encoded:
     """Name in `FORMATS`; empty for an empty tile without one, and for a web response that the UDF made itself."""
     status: int = _OK
     """HTTP status: 204 for an empty vector tile; whatever the UDF set on a web response of its own."""
+    extension: str = ""
+    """How the name of a file with this body ends, without the dot."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Further headers; those of a web response that the UDF made itself have not been looked at."""
+    domain: tuple[float, float] | None = None
+    """The range of values that was chosen for this tile, and that its neighbours should have too."""
 
 
-def encode(value: Any, *, wanted: Wanted, tile: TileFrame | None) -> Encoded:  # Any: whatever a UDF returns
+def encode(value: Any, *, wanted: Wanted, target: Target | None = None) -> Encoded:  # Any: whatever a UDF returns
     """The response body for what a UDF returned.
 
     Args:
         value: what the UDF returned.
         wanted: the formats that the request names.
-        tile: the tile that was asked for; None for a file. It decides the default format, and rasters that know their
-            place are cut to it.
+        target: the tile that was asked for, which decides the default format and cuts rasters that know their place;
+            and how to draw it. None is a file, drawn as the value says.
 
     Raises:
-        FormatError: the wanted format cannot hold the value.
+        NotAcceptableError: the wanted format cannot hold the value.
         UdfSerializationError: no format can, or the value has parts that this format cannot carry.
 
-    >>> encode({"answer": 42}, wanted=Wanted(), tile=None).body
+    >>> encode({"answer": 42}, wanted=Wanted()).body
     b'{"answer":42}'
     """
+    target = target or Target()
     kind = kind_of(value)
     if kind is Kind.RESPONSE:
-        return _pass_response(value)
+        from fused_jupyter.formats.responses import pass_response
+
+        return pass_response(value)
     is_empty = _EMPTINESS.get(kind, _never)(value)
-    name = choose(wanted, kind, described=_describe(value, kind), is_empty=is_empty, for_tile=tile is not None)
+    described = kind.value if kind is Kind.NOTHING else f"{kind.value} ({type_name(value)})"
+    name = choose(wanted, kind, described=described, is_empty=is_empty, for_tile=target.tile is not None)
     if not name:
         return Encoded(body=b"", media_type="", format="", status=_NO_CONTENT)
     # An empty table keeps its columns where the format has columns; an array of no pixels is no picture.
-    is_nothing = kind not in FORMATS[name].holds or (is_empty and kind is Kind.RASTER)
-    body = _write(None if is_nothing else value, name, tile)
-    status = _NO_CONTENT if name == "mvt" and not body else _OK
-    return Encoded(body=body, media_type=FORMATS[name].media_type, format=name, status=status)
+    is_nothing = kind not in FORMATS[name].holds | FORMATS[name].shows or (is_empty and kind in _PIXELS)
+    written = write(None if is_nothing else value, name, target)
+    return Encoded(
+        body=written.body,
+        media_type=written.media_type or FORMATS[name].media_type,
+        format=name,
+        status=_NO_CONTENT if name == "mvt" and not written.body else _OK,
+        extension=written.extension or FORMATS[name].extensions[0],
+        headers=written.headers,
+        domain=written.domain,
+    )
 
 
-def _write(value: Any, name: str, tile: TileFrame | None) -> bytes:
+def write(value: Any, name: str, target: Target) -> Written:
+    """The value in a format that can hold it.
+
+    Raises:
+        UdfSerializationError: it has parts that the format cannot carry.
+    """
     try:
-        return FORMATS[name].encoder()(value, tile)
+        written = FORMATS[name].encoder()(value, target)
     except FusedError:
         raise
     except (ValueError, TypeError, NotImplementedError, OverflowError) as exc:
         raise UdfSerializationError(f"The UDF returned {type_name(value)}; writing it as {name} failed: {exc}") from exc
-
-
-def _describe(value: Any, kind: Kind) -> str:
-    return kind.value if kind is Kind.NOTHING else f"{kind.value} ({type_name(value)})"
+    return written if isinstance(written, Written) else Written(body=written)
 
 
 def _has_no_rows(value: Any) -> bool:
-    return len(value) == 0 if hasattr(value, "__len__") else bool(value.is_empty)
+    if hasattr(value, "__len__"):
+        return len(value) == 0
+    return bool(getattr(value, "is_empty", False))  # a geometry; of a stream nobody knows before it is read
 
 
 def _has_no_pixels(value: Any) -> bool:
     array = value[0] if isinstance(value, tuple) else value
     size = getattr(array, "size", None)
-    return len(array) == 0 if size is None else 0 in (size if isinstance(size, tuple) else (size,))
+    if isinstance(size, dict) or hasattr(array, "data_vars"):
+        return 0 in array.sizes.values()
+    return size is not None and 0 in (size if isinstance(size, tuple) else (size,))
 
 
 def _never(value: Any) -> bool:
@@ -88,15 +110,10 @@ def _never(value: Any) -> bool:
     return False
 
 
-_EMPTINESS: Final = {Kind.GEOMETRIES: _has_no_rows, Kind.TABLE: _has_no_rows, Kind.RASTER: _has_no_pixels}
-
-
-def _pass_response(value: Any) -> Encoded:
-    # html_to_obj, the most used helper of public UDFs, returns a starlette Response that says its own media type.
-    body = getattr(value, "body", None)
-    if body is None:
-        raise UdfSerializationError(
-            f"The UDF returned {type_name(value)}, which has no body to send; return a plain Response or the data"
-        )
-    media_type = value.headers.get("content-type", "application/octet-stream")
-    return Encoded(body=bytes(body), media_type=media_type, format="", status=value.status_code)
+_PIXELS: Final = frozenset({Kind.ARRAY, Kind.RASTER})
+_EMPTINESS: Final = {
+    Kind.GEOMETRIES: _has_no_rows,
+    Kind.TABLE: _has_no_rows,
+    Kind.ARRAY: _has_no_pixels,
+    Kind.RASTER: _has_no_pixels,
+}

@@ -19,7 +19,7 @@ from fused_jupyter.formats.frames import geometry_columns, to_frame
 if TYPE_CHECKING:
     import pandas as pd
 
-    from fused_jupyter.formats.frame import TileFrame
+    from fused_jupyter.formats.target import Target
 
 LAYER: Final = "udf"
 """The layer's name; clients of Fused ask for it."""
@@ -40,7 +40,7 @@ class Kernel:
 NUMPY: Final = Kernel(encode_paths=_mvt_numpy.encode_paths, encode_features=_mvt_numpy.encode_features)
 
 
-def encode_mvt(value: Any, tile: TileFrame | None = None, *, kernel: Kernel | None = None) -> bytes:
+def encode_mvt(value: Any, target: Target | None = None, *, kernel: Kernel | None = None) -> bytes:
     """The vector tile of a table's geometries; empty bytes if none is in the tile.
 
     Polygons come before lines before points; the members of a geometry collection are features of their own. Attributes
@@ -48,13 +48,14 @@ def encode_mvt(value: Any, tile: TileFrame | None = None, *, kernel: Kernel | No
 
     Args:
         value: a value of kind GEOMETRIES, or None.
-        tile: the tile.
+        target: the tile.
         kernel: the inner loops; by default the compiled ones if numba is there and the work is worth it. The bytes are
             the same.
 
     Raises:
         FormatError: the request is not for a tile.
     """
+    tile = None if target is None else target.tile
     if tile is None:
         raise FormatError("mvt is for tiles: ask for run/tiles/{z}/{x}/{y}.mvt, or for geojson or parquet as a file")
     if value is None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final, Self
 
-from fused_jupyter.errors import FormatError
-from fused_jupyter.formats.catalog import BY_EXTENSION, FORMATS
+from fused_jupyter.errors import FormatError, NotAcceptableError
+from fused_jupyter.formats.catalog import BY_EXTENSION, BY_MEDIA_TYPE, FORMATS
 from fused_jupyter.formats.kinds import Kind
 
 _FOR_TILES: Final = {
@@ -15,13 +15,18 @@ _FOR_TILES: Final = {
     Kind.GEOMETRIES: "mvt",
     # No geometry, no vector tile: hexagon layers read such tiles as tables.
     Kind.TABLE: "parquet",
+    Kind.ARRAY: "png",
+    Kind.NUMBERS: "json",
     Kind.RASTER: "png",
-    Kind.PICTURE: "png",
+    Kind.PICTURE: "bin",
+    Kind.BYTES: "bin",
+    Kind.CHART: "png",
     Kind.PAGE: "html",
     Kind.PLAIN: "json",
+    Kind.BUNDLE: "zip",
 }
-_FOR_FILES: Final = _FOR_TILES | {Kind.NOTHING: "json", Kind.GEOMETRIES: "parquet"}
-_RASTERS: Final = frozenset({Kind.RASTER, Kind.PICTURE})
+_FOR_FILES: Final = _FOR_TILES | {Kind.NOTHING: "json", Kind.GEOMETRIES: "parquet", Kind.CHART: "html"}
+_RASTERS: Final = frozenset({Kind.ARRAY, Kind.RASTER, Kind.PICTURE})
 _TABLES: Final = frozenset({Kind.GEOMETRIES, Kind.TABLE})
 
 
@@ -30,7 +35,7 @@ class Wanted:
     """The formats that a request names, the best first; empty where it names none."""
 
     formats: tuple[str, ...] = ()
-    """From the path's extension, else from ``format=``: it must be one of these."""
+    """From the path's extension, else from ``format=``, else from ``Accept``: it must be one of these."""
     for_rasters: str = ""
     """``dtype_out_raster=`` as it came; read when the value turns out to be a raster."""
     for_tables: str = ""
@@ -43,17 +48,23 @@ class Wanted:
         format: str | None,  # noqa: A002  the name of the query parameter
         dtype_out_raster: str | None,
         dtype_out_vector: str | None,
+        accept: str | None = None,
     ) -> Self:
         """Read what a request says; each text may be a comma list in order of preference, of which one must be known.
 
         Raises:
             FormatError: no name of the extension, or of ``format=`` where there is no extension, is a format.
+            NotAcceptableError: no media type of ``Accept`` is a format's.
 
-        >>> Wanted.of(None, "npy,tiff,parquet,json", None, None).formats
-        ('parquet', 'json')
+        >>> Wanted.of(None, "png,parquet,json", None, None).formats
+        ('png', 'parquet', 'json')
+        >>> Wanted.of(None, None, None, None, "text/csv, application/json;q=0.5").formats
+        ('csv', 'json')
         """
+        named = extension or format or ""
+        is_said = named or dtype_out_raster or dtype_out_vector
         return cls(
-            formats=_known(extension or format or ""),
+            formats=_known(named) if is_said else _accepted(accept or ""),
             for_rasters=dtype_out_raster or "",
             for_tables=dtype_out_vector or "",
         )
@@ -70,20 +81,38 @@ def choose(wanted: Wanted, kind: Kind, *, described: str, is_empty: bool, for_ti
         for_tile: whether the request is for a tile; it changes what is best where nothing is named.
 
     Raises:
-        FormatError: what is named cannot hold the value.
+        NotAcceptableError: what is named cannot hold the value.
     """
     names = wanted.formats or _by_kind(wanted, kind)
-    fitting = next((name for name in names if is_empty or kind in FORMATS[name].holds), None)
+    fitting = _best(names, kind, is_empty=is_empty)
     if fitting is not None:
         return fitting
     # dtype_out_vector in a link to a UDF that returns text is a left-over, not an order.
     if names and (wanted.formats or kind in _RASTERS | _TABLES):
-        able = ", ".join(name for name, entry in FORMATS.items() if kind in entry.holds)
+        able = ", ".join(formats_for(kind))
         asked = " or ".join(names)
-        raise FormatError(f"The UDF returned {described}, which {asked} cannot hold; formats that can: {able}")
+        raise NotAcceptableError(f"The UDF returned {described}, which {asked} cannot hold; formats that can: {able}")
     if for_tile:
         return _FOR_TILES[Kind.NOTHING if is_empty and kind is Kind.TABLE else kind]
     return _FOR_FILES[kind]
+
+
+def formats_for(kind: Kind) -> tuple[str, ...]:
+    """The formats that can hold or show a kind of value, the whole ones first.
+
+    >>> formats_for(Kind.NUMBERS)
+    ('npy', 'json', 'html', 'zip', 'csv')
+    """
+    whole = [name for name, entry in FORMATS.items() if kind in entry.holds]
+    return (*whole, *(name for name, entry in FORMATS.items() if kind in entry.shows))
+
+
+def _best(names: tuple[str, ...], kind: Kind, *, is_empty: bool) -> str | None:
+    for able in (lambda name: kind in FORMATS[name].holds, lambda name: kind in FORMATS[name].shows):
+        if (found := next(filter(able, names), None)) is not None:
+            # Who lists formats takes what the value is made of; the official client never lists zip, but reads it.
+            return "zip" if kind is Kind.BUNDLE and len(names) > 1 else found
+    return next(iter(names), None) if is_empty else None
 
 
 def _by_kind(wanted: Wanted, kind: Kind) -> tuple[str, ...]:
@@ -101,3 +130,29 @@ def _known(names: str) -> tuple[str, ...]:
         hint = f"; did you mean {nearest[0]}?" if nearest else ""
         raise FormatError(f"format: got {names!r}, known are {', '.join(FORMATS)}{hint}")
     return known
+
+
+def _accepted(header: str) -> tuple[str, ...]:
+    """The formats of an ``Accept`` header, the most wanted first; none where anything will do, as browsers say."""
+    wanted: list[tuple[float, str]] = []
+    for part in header.split(","):
+        media_type, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        if media_type == "*/*":
+            return ()
+        weight = next((piece[2:] for piece in parameters if piece.startswith("q=")), "1")
+        wanted += [(_weight(weight), name) for kind, name in BY_MEDIA_TYPE.items() if _matches(kind, media_type)]
+    ranked = sorted((pair for pair in wanted if pair[0] > 0), key=lambda pair: -pair[0])
+    if header.strip() and not ranked:
+        raise NotAcceptableError(f"Accept: got {header!r}; known are {', '.join(BY_MEDIA_TYPE)}")
+    return tuple(dict.fromkeys(name for _, name in ranked))
+
+
+def _matches(kind: str, asked: str) -> bool:
+    return kind == asked or (asked.endswith("/*") and kind.startswith(asked[:-1]))
+
+
+def _weight(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0

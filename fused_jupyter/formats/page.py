@@ -9,7 +9,7 @@ from fused_jupyter.formats.kinds import Kind, kind_of
 from fused_jupyter.formats.plain import dump
 
 if TYPE_CHECKING:
-    from fused_jupyter.formats.frame import TileFrame
+    from fused_jupyter.formats.target import Target
 
 MAX_ROWS: Final = 1000
 """A browser lays out ten thousand rows for seconds, and nobody reads them."""
@@ -21,9 +21,9 @@ _STYLE: Final = (
 )
 
 
-def encode_html(value: Any, tile: TileFrame | None = None) -> bytes:
+def encode_html(value: Any, target: Target | None = None) -> bytes:
     """A page: a text passes unchanged, a table shows its first `MAX_ROWS` rows, other data is shown as JSON."""
-    del tile
+    del target
     if isinstance(value, str):
         return value.encode()
     if value is None:

@@ -22,20 +22,20 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fused_jupyter.formats.kinds import png_bytes
+from fused_jupyter.formats.kinds import content
 from fused_jupyter.formats.placement import TILE_SIDE, place
 from fused_jupyter.formats.png import Pixels, transparent_png, write_palette_png, write_png
 from fused_jupyter.formats.raster import Raster, any_band, to_raster
 from fused_jupyter.formats.viridis import VIRIDIS
 
 if TYPE_CHECKING:
-    from fused_jupyter.formats.frame import TileFrame
+    from fused_jupyter.formats.target import Target
 
 _BLACK: Final = (0, 0, 0)
 _STEPS: Final = 254
 
 
-def encode_picture(value: Any, tile: TileFrame | None = None) -> bytes:
+def encode_png(value: Any, target: Target | None = None) -> bytes:
     """The value as PNG, cut to the tile if it knows its place; None is a transparent picture.
 
     Raises:
@@ -44,8 +44,9 @@ def encode_picture(value: Any, tile: TileFrame | None = None) -> bytes:
     if value is None:
         return transparent_png(TILE_SIDE, TILE_SIDE)
     if isinstance(value, bytes | bytearray | memoryview | BytesIO):
-        return png_bytes(value)
+        return content(value)
     raster = to_raster(value)
+    tile = None if target is None else target.tile
     return _draw(raster) if tile is None else _draw(_with_tile_domain(place(raster, tile)))
 
 

@@ -10,18 +10,18 @@ from fused_jupyter.errors import UdfSerializationError
 from fused_jupyter.formats.kinds import Kind, kind_of, type_name
 
 if TYPE_CHECKING:
-    from fused_jupyter.formats.frame import TileFrame
+    from fused_jupyter.formats.target import Target
 
 _TABULAR: Final = frozenset({Kind.TABLE, Kind.GEOMETRIES})
 
 
-def encode_json(value: Any, tile: TileFrame | None = None) -> bytes:
+def encode_json(value: Any, target: Target | None = None) -> bytes:
     """The value as JSON; tables as a list of records, geometries as GeoJSON geometries in EPSG:4326.
 
     Raises:
         UdfSerializationError: a part of the value has no meaning in JSON, or a number does not fit 64 bits.
     """
-    del tile
+    del target
     if value is not None and kind_of(value) in _TABULAR:
         from fused_jupyter.formats.tables import to_records
 

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from fused_jupyter.formats.frame import TileFrame
+    from fused_jupyter.formats.target import Target
 
 
-def encode_geojson(value: Any, tile: TileFrame | None = None) -> bytes:
+def encode_geojson(value: Any, target: Target | None = None) -> bytes:
     """A FeatureCollection by RFC 7946: EPSG:4326, outer rings counterclockwise; further geometry columns as WKT."""
-    del tile
+    del target
     import shapely
 
     frame = to_frame(value)
@@ -35,9 +35,9 @@ def encode_geojson(value: Any, tile: TileFrame | None = None) -> bytes:
     return f'{{"type":"FeatureCollection","features":[{",".join(features)}]}}'.encode()
 
 
-def encode_csv(value: Any, tile: TileFrame | None = None) -> bytes:
+def encode_csv(value: Any, target: Target | None = None) -> bytes:
     """CSV with a header line, UTF-8, strings quoted; geometries as WKT in EPSG:4326, lists and dicts as JSON."""
-    del tile
+    del target
     import pyarrow as pa
     from pyarrow import csv
 
@@ -50,9 +50,9 @@ def encode_csv(value: Any, tile: TileFrame | None = None) -> bytes:
     return bytes(sink.getvalue())
 
 
-def encode_parquet(value: Any, tile: TileFrame | None = None) -> bytes:
+def encode_parquet(value: Any, target: Target | None = None) -> bytes:
     """Parquet, GeoParquet where there are geometries, zstd-compressed."""
-    del tile
+    del target
     frame = to_frame(value)
     strings = [name for name in frame.columns if _is_text(frame[name])]
     mixed = {name: _arrow_column(frame[name]) for name in frame.columns if frame[name].dtype == object}

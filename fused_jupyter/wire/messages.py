@@ -7,7 +7,7 @@ is a class here and its handler in `runtime/listener.py`; a change of meaning ra
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 import orjson
@@ -34,6 +34,10 @@ class Run:
     format: str | None = None
     dtype_out_raster: str | None = None
     dtype_out_vector: str | None = None
+    accept: str | None = None
+    """The header, where the request names a format in no other way."""
+    domain: tuple[float, float] | None = None
+    """Range of values of the tile's layer; the host fills it in, see `Reply.domain`."""
     returns: Literal["encoded", "object"] = "encoded"
     """`object` gives the pickled value, to the kernel only."""
     cache_max_age: str | None = None
@@ -78,6 +82,16 @@ class Reply:
     stderr: str = ""
     seconds: float = 0.0
     """How long the UDF ran, encoding not counted."""
+    encode_seconds: float = 0.0
+    """How long its result took to become bytes."""
+    peak_memory: int = 0
+    """Bytes that the run needed at most, beyond what its process had before; 0 where it is not known."""
+    extension: str = ""
+    """How the name of a file with this body ends, without the dot."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Further headers. The UDF may have made them: the server passes on those that it knows to be harmless."""
+    domain: tuple[float, float] | None = None
+    """The range of values that the encoder chose; the other tiles of the layer should be drawn with it too."""
     kernel: str = ""
     digest: str = ""
     """The version that ran."""
@@ -217,7 +231,7 @@ _KINDS: dict[str, type[Any]] = {
     )
 }
 _FIELDS: dict[str, dict[str, bool]] = {
-    name: {field.name: str(field.type).startswith("tuple") for field in fields(kind)} for name, kind in _KINDS.items()
+    name: {each.name: str(each.type).startswith("tuple") for each in fields(kind)} for name, kind in _KINDS.items()
 }
 """By kind and field, whether it is a tuple: JSON makes lists of them."""
 
