@@ -17,14 +17,10 @@ from io import BytesIO
 from statistics import geometric_mean, median
 from typing import Any
 
-import geopandas as gpd
-import mapbox_vector_tile
 import numpy as np
-import pandas as pd
-import shapely
 from PIL import Image
 
-from fused_jupyter.formats import TileFrame, Wanted, encode, mvt
+from fused_jupyter.formats import TileFrame, Wanted, encode
 from fused_jupyter.formats.viridis import VIRIDIS
 from fused_jupyter.tiles import Tile
 
@@ -43,12 +39,12 @@ class Case:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer rounds and a tenth of the features")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds")
     quick = parser.parse_args().quick
-    rounds, features = (3, 1000) if quick else (7, 10_000)
+    rounds = 3 if quick else 7
     print(f"{'':34}{'ours ms':>9}{'theirs ms':>11}{'ratio':>8}{'target':>8}   bytes ours/theirs")
     pictures: list[float] = []
-    for case in [*picture_cases(), *tile_cases(features), *table_cases(features)]:
+    for case in picture_cases():
         ours, theirs = measure(case, rounds)
         ratio = theirs / ours
         if case.name.startswith("png"):
@@ -102,37 +98,8 @@ def picture_cases() -> Iterator[Case]:
     yield Case(name="png classes, int16", target=10, ours=png(numbers), theirs=pillow(colours[classes]))
 
 
-def tile_cases(count: int) -> Iterator[Case]:
-    compiled = mvt.best_kernel()
-    # Below some thousand features the tables' own overhead is most of it.
-    many = {"polygons": (40, 8), "points": (35, 8), "lines": (16, 8)}
-    targets = many if count >= 10_000 else dict.fromkeys(many, (15, 5))
-    for name, geometries in shapes(count).items():
-        table = gpd.GeoDataFrame(attributes(count), geometry=geometries, crs=4326)
-        fast, plain = targets[name]
-        theirs = usual_mvt(table)
-        if compiled is not mvt.NUMPY:
-            yield Case(name=f"mvt {count} {name}, numba", target=fast, ours=tile(table, compiled), theirs=theirs)
-        yield Case(name=f"mvt {count} {name}, numpy only", target=plain, ours=tile(table, mvt.NUMPY), theirs=theirs)
-
-
-def table_cases(count: int) -> Iterator[Case]:
-    table = gpd.GeoDataFrame(attributes(count), geometry=shapes(count)["polygons"], crs=4326)
-    plain = pd.DataFrame(attributes(count))
-    yield Case(name=f"geojson {count} polygons", target=8, ours=file(table, "geojson"), theirs=table.to_json)
-    yield Case(name=f"csv {count} rows", target=3, ours=file(plain, "csv"), theirs=lambda: plain.to_csv(index=False))
-
-
 def png(value: Any) -> Work:
     return lambda: encode(value, wanted=Wanted(formats=("png",)), tile=FRAME).body
-
-
-def file(value: Any, name: str) -> Work:
-    return lambda: encode(value, wanted=Wanted(formats=(name,)), tile=None).body
-
-
-def tile(table: gpd.GeoDataFrame, kernel: mvt.Kernel) -> Work:
-    return lambda: mvt.encode_mvt(table, FRAME, kernel=kernel)
 
 
 def pillow(pixels: Any) -> Work:
@@ -157,14 +124,6 @@ def pillow_viridis(values: Any) -> Work:
     return work
 
 
-def usual_mvt(table: gpd.GeoDataFrame) -> Work:
-    rows = table.drop(columns="geometry").to_dict("records")
-    metres = table.to_crs(3857).geometry
-    features = [{"geometry": shape, "properties": row} for shape, row in zip(metres, rows, strict=True)]
-    options = {"quantize_bounds": FRAME.mercator_bounds}
-    return lambda: mapbox_vector_tile.encode({"name": "udf", "features": features}, default_options=options)
-
-
 def terrain(size: int) -> Any:
     """Smooth hills with some roughness, 0 to 1."""
     random = np.random.default_rng(0)
@@ -172,33 +131,6 @@ def terrain(size: int) -> Any:
     frequencies[0, 0] = 1
     waves = np.fft.ifft2(np.fft.fft2(random.normal(size=(size, size))) / frequencies**1.8).real
     return (waves - waves.min()) / np.ptp(waves)
-
-
-def shapes(count: int) -> dict[str, Any]:
-    """Buildings, places and winding roads in the tile."""
-    random = np.random.default_rng(0)
-    west, south, east, north = FRAME.bounds
-    size = np.array([east - west, north - south])
-    centres = np.array([west, south]) + random.random((count, 2)) * size
-    angles = np.linspace(0, 2 * np.pi, 9)[:-1] + random.random((count, 1))
-    ring = np.stack([np.cos(angles), np.sin(angles)], axis=2) * size * 0.006
-    walk = np.cumsum(random.normal(0, 0.004, (count, 20, 2)), axis=1) * size
-    return {
-        "polygons": shapely.polygons(centres[:, None] + ring),
-        "points": shapely.points(centres),
-        "lines": shapely.linestrings(centres[:, None] + walk),
-    }
-
-
-def attributes(count: int) -> dict[str, Any]:
-    random = np.random.default_rng(0)
-    return {
-        "id": np.arange(count),
-        "name": [f"building {number}" for number in range(count)],
-        "use": random.choice(["home", "shop", "school", "barn"], count),
-        "height": random.integers(0, 300, count) / 10,
-        "area": random.random(count) * 1000,
-    }
 
 
 def frame(z: int, x: int, y: int) -> TileFrame:

@@ -19,7 +19,11 @@ from fused_jupyter._version import __version__
 
 if TYPE_CHECKING:
     from fused_jupyter import api, errors, types
-    from fused_jupyter.api.run import run
+    from fused_jupyter.api.cache import cache
+    from fused_jupyter.api.load import load
+    from fused_jupyter.api.profile import Profile
+    from fused_jupyter.api.result import RunResult
+    from fused_jupyter.api.run import run, run_result
     from fused_jupyter.api.udf import Udf, udf
     from fused_jupyter.magics import load_ipython_extension as load_ipython_extension
     from fused_jupyter.magics import unload_ipython_extension as unload_ipython_extension
@@ -30,12 +34,17 @@ if TYPE_CHECKING:
 __all__ = [
     "FusedMap",
     "Options",
+    "Profile",
+    "RunResult",
     "TileLayer",
     "Udf",
     "__version__",
     "api",
+    "cache",
     "errors",
+    "load",
     "run",
+    "run_result",
     "types",
     "udf",
 ]
@@ -43,11 +52,16 @@ __all__ = [
 _HOMES = {
     "FusedMap": "fused_jupyter.widgets",
     "Options": "fused_jupyter.settings",
+    "Profile": "fused_jupyter.api",
+    "RunResult": "fused_jupyter.api",
     "TileLayer": "fused_jupyter.widgets",
     "Udf": "fused_jupyter.api",
     "_jupyter_server_extension_points": "fused_jupyter.server_ext",
+    "load": "fused_jupyter.api.load",
+    "cache": "fused_jupyter.api",
     "load_ipython_extension": "fused_jupyter.magics",
     "run": "fused_jupyter.api",
+    "run_result": "fused_jupyter.api",
     "udf": "fused_jupyter.api",
     "unload_ipython_extension": "fused_jupyter.magics",
 }

@@ -3,6 +3,8 @@
 FusedError                      500
 ├── UdfDefinitionError          400   the cell or function is no UDF
 ├── UnknownUdfError             404   nobody registered that name
+│   └── UdfNotFoundError        404   there is no such file or folder to load
+├── UdfExistsError              409   something is there already
 ├── ArgumentError               422   an argument does not fit its parameter
 ├── TileError                   400   z/x/y is no tile
 ├── FormatError                 400   an unknown format
@@ -63,6 +65,11 @@ class FusedError(Exception):
         self.traceback = traceback
         self.child_exception_class = child_exception_class
         self.retry_after = retry_after
+        self.stdout = ""
+        """What the run had printed when it failed; like the three below filled in by whoever ran it."""
+        self.stderr = ""
+        self.seconds = 0.0
+        self.peak_memory = 0
 
     def __str__(self) -> str:
         return self.message
@@ -111,6 +118,16 @@ class UnknownUdfError(FusedError):
     """No running kernel has a UDF of that name."""
 
     status = 404
+
+
+class UdfNotFoundError(UnknownUdfError, FileNotFoundError):
+    """There is no such file or folder to load a UDF from."""
+
+
+class UdfExistsError(FusedError, FileExistsError):
+    """Something is there already, and it may not, or must not, be replaced."""
+
+    status = 409
 
 
 class ArgumentError(FusedError, ValueError):
@@ -206,6 +223,8 @@ _BY_NAME: dict[str, type[FusedError]] = {
     for kind in (
         UdfDefinitionError,
         UnknownUdfError,
+        UdfNotFoundError,
+        UdfExistsError,
         ArgumentError,
         TileError,
         FormatError,

@@ -6,19 +6,34 @@ import functools
 import inspect
 import os
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from types import MappingProxyType, ModuleType
+from typing import TYPE_CHECKING, Any, BinaryIO, overload
 from urllib.parse import quote, urlencode
 
+from fused_jupyter.api.attributes import defined_name, defined_names, missing_attribute
 from fused_jupyter.api.card import card
-from fused_jupyter.errors import ArgumentError, UdfDefinitionError
+from fused_jupyter.api.headers import Header, header_modules
+from fused_jupyter.errors import ArgumentError, UdfDefinitionError, UnknownUdfError
+from fused_jupyter.formats import STYLE_NAMES
 from fused_jupyter.runtime import current, current_kernel
-from fused_jupyter.udfs import Choices, HeaderModule, Parameter, UdfDefinition, parse
+from fused_jupyter.udfs import (
+    Choices,
+    HeaderModule,
+    UdfDefinition,
+    parse,
+    plain,
+    renamed,
+    text_of,
+    with_default_parameters,
+)
 
 if TYPE_CHECKING:
     from lonboard import BitmapTileLayer
 
+    from fused_jupyter.api.profile import Profile
+    from fused_jupyter.api.result import RunResult
     from fused_jupyter.widgets import FusedMap
 
 
@@ -27,6 +42,9 @@ class Udf:
 
     It holds one frozen version of the code. Running its cell again makes a new one, which from then on answers for the
     name; this object keeps giving what it gave before.
+
+    What its code defines at the top, functions and constants, are attributes of it, and so are its header modules:
+    `quakes.helper()`, `quakes.utils.read()`. That code runs when the first of them is asked for, here in this process.
 
     >>> @udf
     ... def double(n: int = 2):
@@ -56,9 +74,44 @@ class Udf:
         return self._definition.source
 
     @property
-    def parameters(self) -> tuple[Parameter, ...]:
-        """Its parameters in order."""
-        return self._definition.parameters
+    def entrypoint(self) -> str:
+        """The function in the code."""
+        return self._definition.entrypoint
+
+    @property
+    def headers(self) -> tuple[HeaderModule, ...]:
+        """The modules that travel with it."""
+        return self._definition.headers
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """Its default parameters: the values where a call gives none. `definition.parameters` has the signature's."""
+        return MappingProxyType(dict(self._definition.default_parameters))
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """What is kept with it for others."""
+        return MappingProxyType(dict(self._definition.metadata))
+
+    @property
+    def cache_max_age(self) -> int | None:
+        """Seconds for which a result answers for itself; None leaves it to the settings."""
+        return self._definition.cache_max_age
+
+    @property
+    def engine(self) -> str | None:
+        """Where Fused's cloud would run it; here it runs in a worker of this machine."""
+        return self._definition.placement.get("engine")
+
+    @property
+    def disk_size_gb(self) -> int | None:
+        """As `engine`."""
+        return self._definition.placement.get("disk_size_gb")
+
+    @property
+    def region(self) -> str | None:
+        """As `engine`."""
+        return self._definition.placement.get("region")
 
     @property
     def signature(self) -> str:
@@ -70,13 +123,139 @@ class Udf:
         """SHA-256 of the code with its header modules: the version."""
         return self._definition.digest
 
+    def eval_schema(self, *, inplace: bool = False) -> Udf:
+        """Itself: its parameters are read from the code, so there is nothing to bring up to date."""
+        return self
+
+    # -- changing it
+
+    def set_parameters(
+        self,
+        parameters: Mapping[str, Any],
+        replace_parameters: bool = False,  # noqa: FBT001, FBT002 - as in the reference
+        inplace: bool = False,  # noqa: FBT001, FBT002
+    ) -> Udf:
+        """The same UDF with other default parameters: a version of its own, so no old result answers for it.
+
+        Args:
+            parameters: values by name, for calls that give none.
+            replace_parameters: forget the default parameters that it had; else they are kept where no new one comes.
+            inplace: change this object. If it answers for its name, it goes on doing so; else `register` makes it.
+
+        Returns:
+            The UDF with these parameters; this object where `inplace` says so.
+
+        Raises:
+            UdfDefinitionError: a name that is no parameter, or a value that cannot travel.
+
+        >>> @udf
+        ... def double(n: int = 2):
+        ...     return 2 * n
+        >>> double.set_parameters({"n": 21})()
+        42
+        """
+        kept = {} if replace_parameters else self._definition.default_parameters
+        definition = with_default_parameters(self._definition, {**kept, **parameters})
+        if inplace and self._is_registered():
+            current().register(definition)
+        changed = self if inplace else object.__new__(type(self))
+        changed.__dict__.update(self.__dict__ | {"_definition": definition})
+        return changed
+
     # -- running it
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run it and give what it returns, as `fused.run` does; positional arguments go by the order of parameters."""
         from fused_jupyter.api.run import run
 
-        return run(self, **self._by_name(args, kwargs))
+        own, options = self._own_and_options(self._by_name(args, kwargs))
+        return run(self, parameters=own, **options)
+
+    def profile(self, *args: Any, **kwargs: Any) -> Profile:
+        """Run it and measure where the time goes: a notebook shows its source with the time beside each line.
+
+        Time and memory are sampled some hundred times a second, which costs little. See `Profile` for what the time of
+        a line means. Nothing is taken from the cache or kept.
+
+        Args:
+            *args: arguments by the order of parameters.
+            **kwargs: arguments; `x`, `y` and `z` for a tile.
+
+        Raises:
+            FusedError: as `fused.run` does.
+
+        >>> @udf
+        ... def wait():
+        ...     import time
+        ...     time.sleep(0.1)
+        >>> lines = wait.profile().lines
+        >>> max(lines, key=lines.get)
+        4
+        """
+        from fused_jupyter.api.run import profile
+
+        own, options = self._own_and_options(self._by_name(args, kwargs))
+        return profile(self, parameters=own, **options)
+
+    def run_local(self, *, inplace: bool = False, **parameters: Any) -> RunResult:
+        """Run it and give all that is known of the run, as `fused.run_result` does; every run is local here."""
+        from fused_jupyter.api.run import run_result
+
+        return run_result(self, **parameters)
+
+    # -- keeping it
+
+    def to_directory(self, path: str | os.PathLike[str] | None = None, *, overwrite: bool = False) -> Path:
+        """Save it as a folder, which `fused.load` opens, also that of the official client.
+
+        The folder holds the source as it is, one file for each header module, `meta.json` and `README.MD`. It is
+        written whole or not at all.
+
+        Args:
+            path: a folder that is not there yet, or is empty; by default one called as the UDF is.
+            overwrite: replace the UDF in it. Its other files stay, and so does a README that somebody wrote.
+
+        Returns:
+            The path of the folder.
+
+        Raises:
+            UdfExistsError: it is there already; or what is there is no folder of a UDF.
+        """
+        from fused_jupyter.storage import write_folder
+
+        target = Path(self.name if path is None else path).expanduser()
+        return write_folder(self.definition, target, overwrite=overwrite)
+
+    def to_file(self, path: str | os.PathLike[str] | BinaryIO, *, overwrite: bool = False) -> None:
+        """Save it as a zip archive of the same files, which `fused.load` opens.
+
+        Args:
+            path: a path that ends in `.zip`, or an open binary file.
+            overwrite: replace the file that is there.
+
+        Raises:
+            UdfExistsError: it is there already.
+        """
+        from fused_jupyter.storage import write_archive
+
+        target = Path(path).expanduser() if isinstance(path, (str, os.PathLike)) else path
+        write_archive(self.definition, target, overwrite=overwrite)
+
+    def register(self, name: str | None = None) -> Udf:
+        """Let it answer for its name, in URLs and on maps: after `fused.load`, or to return to this version.
+
+        Args:
+            name: another name.
+
+        Returns:
+            The UDF under that name.
+
+        Raises:
+            UdfDefinitionError: the name cannot stand in a URL.
+        """
+        definition = self.definition if name is None else renamed(self.definition, name)
+        current().register(definition)
+        return Udf(definition)
 
     # -- showing it
 
@@ -84,16 +263,17 @@ class Udf:
         """A live map of its tiles.
 
         Args:
-            **parameters: arguments of the UDF; the map's `params` trait changes them later. What is no parameter of the
-                UDF goes to `FusedMap`: `center`, `zoom`, `bounds`, `basemap`, `height`, `controls`.
+            **parameters: arguments of the UDF; the map's `params` trait changes them later. Of what is no parameter of
+                the UDF, `rescale`, `colormap`, `nodata` and `max_features` say how its tiles are drawn, and the rest
+                goes to `FusedMap`: `center`, `zoom`, `bounds`, `basemap`, `height`, `controls`.
 
         Returns:
             A widget that follows the UDF: running its cell again redraws it.
         """
-        from fused_jupyter.widgets import FusedMap
+        from fused_jupyter.widgets import FusedMap, TileLayer
 
-        arguments, rest = self._split(parameters)
-        return FusedMap(self, params=arguments, **rest)
+        arguments, drawing, rest = self._split(parameters)
+        return FusedMap(TileLayer(self, params=drawing), params=self._carried(arguments), **rest)
 
     def to_lonboard(self, **parameters: Any) -> BitmapTileLayer:
         """A lonboard `BitmapTileLayer` of its raster tiles, kept fresh when its cell is run again.
@@ -102,21 +282,23 @@ class Udf:
         kernel. lonboard itself needs the internet to start. A notebook saved with its widgets holds the dead token.
 
         Args:
-            **parameters: arguments of the UDF; what is none goes to `BitmapTileLayer`.
+            **parameters: arguments of the UDF, and how its tiles are drawn, as for `map`; the rest goes to
+                `BitmapTileLayer`.
 
         Raises:
             NoServerError: this kernel was not started by a Jupyter server with the extension.
         """
         from fused_jupyter.widgets import bitmap_tile_layer
 
-        arguments, rest = self._split(parameters)
+        arguments, drawing, rest = self._split(parameters)
         runtime = current_kernel()
         base_url = runtime.server().base_url
         token = runtime.grant(self.name)
+        texts = _as_text(self._carried(arguments) | drawing)
 
         def url() -> str:
             version = runtime.registry.get(self.name).digest
-            query = urlencode({**_as_text(arguments), "v": version})
+            query = urlencode({**texts, "v": version})
             return f"{base_url}fused/{token}/run/tiles/{{z}}/{{x}}/{{y}}.png?{query}"
 
         return bitmap_tile_layer(self.name, url=url, **rest)
@@ -149,6 +331,44 @@ class Udf:
         extension = f".{format}" if format else ""
         return self._url(f"fused/run/tiles/{quote(self.name)}/{{z}}/{{x}}/{{y}}{extension}", parameters)
 
+    # -- as an object
+
+    def __getattr__(self, name: str) -> Any:  # whatever the user defined
+        # Names with _ are what IPython, pickle and others try on every object.
+        if name.startswith("_"):
+            raise AttributeError(f"a Udf has no attribute {name!r}", name=name, obj=self)
+        if (defined := defined_name(self._definition, name)) is None:
+            raise AttributeError(missing_attribute(self._definition, name), name=name, obj=self)
+        return getattr(self._top_level, defined)
+
+    @functools.cached_property
+    def _top_level(self) -> ModuleType:
+        from fused_jupyter.engines.execute import top_level
+
+        return top_level(self._definition)
+
+    def __dir__(self) -> Iterable[str]:
+        return sorted({*super().__dir__(), *defined_names(self._definition)})
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_"):
+            raise AttributeError(
+                f"{name} of the UDF {self.name} cannot be set: it is frozen. Run its cell again, or use set_parameters "
+                "or register, which give another UDF",
+                name=name,
+                obj=self,
+            )
+        super().__setattr__(name, value)
+
+    def __eq__(self, other: object) -> bool:
+        return self._definition == other._definition if isinstance(other, Udf) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._definition.digest)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Udf, (self._definition,)
+
     def __repr__(self) -> str:
         return f"<Udf {self.signature}>"
 
@@ -157,16 +377,43 @@ class Udf:
 
     def _url(self, path: str, parameters: Mapping[str, Any]) -> str:
         runtime = current_kernel()
-        query = urlencode({"kernel": runtime.kernel_id, **_as_text(parameters)})
+        query = urlencode({"kernel": runtime.kernel_id, **_as_text(self._carried(parameters))})
         return f"{runtime.server().url(path)}?{query}"
 
-    def _split(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The UDF's own arguments, and the rest. The tile fills in the spatial one: as `bounds` it is for the map."""
-        own = {parameter.name for parameter in self.parameters if not parameter.is_spatial}
+    def _is_registered(self) -> bool:
+        """Whether this version is what its name means."""
+        try:
+            return current().registry.get(self.name) == self._definition
+        except UnknownUdfError:
+            return False
+
+    def _carried(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments, with the default parameters that are not those of the version that answers for the name."""
+        try:
+            known = current().registry.get(self.name).default_parameters
+        except UnknownUdfError:
+            known = {}
+        own = self._definition.default_parameters
+        return {**{name: own[name] for name in own if name not in known or known[name] != own[name]}, **parameters}
+
+    def _split(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        """The UDF's own arguments, how to draw it, and the rest.
+
+        The tile fills in the spatial argument: as `bounds` it is for the map.
+        """
+        own = {parameter.name for parameter in self._definition.parameters if not parameter.is_spatial}
+        rest = dict(given)
+        arguments = {name: rest.pop(name) for name in given if name in own}
+        drawing = {name: rest.pop(name) for name in given if name in STYLE_NAMES - own}
+        return arguments, drawing, rest
+
+    def _own_and_options(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What the UDF has a parameter for, which may be called `udf`, and what else `fused.run` takes."""
+        own = {parameter.name for parameter in self._definition.parameters}
         return {n: v for n, v in given.items() if n in own}, {n: v for n, v in given.items() if n not in own}
 
     def _by_name(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        names = [parameter.name for parameter in self.parameters if parameter.kind == "positional"]
+        names = [parameter.name for parameter in self._definition.parameters if parameter.kind == "positional"]
         if len(args) > len(names):
             raise ArgumentError(
                 f"{self.name} takes {len(names)} positional arguments, {len(args)} were given: {self.signature}"
@@ -186,7 +433,7 @@ class _LocalUdf(Udf):
 
     @functools.cached_property
     def _definition(self) -> UdfDefinition:  # type: ignore[override]  # the base class keeps the value, this one makes it
-        return _definition_of(self.__wrapped__, {})  # type: ignore[attr-defined]  # set by update_wrapper
+        return _definition_of(self.__wrapped__, {})
 
 
 @overload
@@ -196,7 +443,8 @@ def udf(
     *,
     name: str | None = None,
     cache_max_age: str | int | None = None,
-    headers: Sequence[str | Mapping[str, str]] = (),
+    default_parameters: Mapping[str, Any] | None = None,
+    headers: Sequence[Header] | None = None,
     engine: str | None = None,
     instance_type: str | None = None,
     disk_size_gb: int | None = None,
@@ -208,11 +456,12 @@ def udf(
     *,
     name: str | None = None,
     cache_max_age: str | int | None = None,
-    headers: Sequence[str | Mapping[str, str]] = (),
-    engine: str | None = None,  # noqa: ARG001 - see below
-    instance_type: str | None = None,  # noqa: ARG001
-    disk_size_gb: int | None = None,  # noqa: ARG001
-    region: str | None = None,  # noqa: ARG001
+    default_parameters: Mapping[str, Any] | None = None,
+    headers: Sequence[Header] | None = None,
+    engine: str | None = None,
+    instance_type: str | None = None,
+    disk_size_gb: int | None = None,
+    region: str | None = None,
 ) -> Udf | Callable[[Callable[..., Any]], Udf]:
     """Make a function a UDF and register it under its name.
 
@@ -223,6 +472,7 @@ def udf(
         function: the function; without it, `udf(...)` gives the decorator.
         name: what it is called in URLs; the function's own name by default.
         cache_max_age: how long a result answers for itself: seconds, or `10s`, `5m`, `48h`, `7d`; 0 keeps nothing.
+        default_parameters: by parameter, the value where a call gives none; it wins over the one in the signature.
         headers: modules that travel with it: paths of Python files, or `{"module_name": ..., "source_code": ...}`.
         engine: where Fused's cloud would run it, like the three below; here it runs in a worker of this machine.
         instance_type: see `engine`.
@@ -238,39 +488,26 @@ def udf(
     >>> area.signature
     'area(width: float, height: float = 1.0)'
     """
-    said = {"name": name, "cache_max_age": cache_max_age, "headers": headers}
+    placement = {"engine": engine, "instance_type": instance_type, "disk_size_gb": disk_size_gb, "region": region}
+    said = {
+        "name": name,
+        "cache_max_age": cache_max_age,
+        "default_parameters": default_parameters,
+        "headers": headers or (),
+        "placement": {name: value for name, value in placement.items() if value is not None},
+    }
 
     def decorate(function: Callable[..., Any]) -> Udf:
+        from fused_jupyter.engines.headers import only_looking
         from fused_jupyter.runtime import WorkerRuntime
 
-        if isinstance(current(), WorkerRuntime):
+        if isinstance(current(), WorkerRuntime) or only_looking.get():
             return _LocalUdf(function)
         definition = _definition_of(function, said)
         current().register(definition)
         return Udf(definition)
 
     return decorate if function is None else decorate(function)
-
-
-def header_modules(headers: Sequence[str | Mapping[str, str]]) -> tuple[HeaderModule, ...]:
-    """Header modules from paths of Python files or from their text.
-
-    Raises:
-        UdfDefinitionError: a file is not there.
-    """
-    modules = []
-    for header in headers:
-        if isinstance(header, Mapping):
-            modules.append(HeaderModule(module_name=header["module_name"], source=header["source_code"]))
-            continue
-        path = Path(header)
-        try:
-            modules.append(HeaderModule(module_name=path.stem, source=path.read_text(encoding="utf-8")))
-        except OSError as exc:
-            raise UdfDefinitionError(
-                f"header {header!r}: {exc.strerror or exc}; give the path from {Path.cwd()}"
-            ) from exc
-    return tuple(modules)
 
 
 def _definition_of(function: Callable[..., Any], said: Mapping[str, Any]) -> UdfDefinition:
@@ -284,18 +521,29 @@ def _definition_of(function: Callable[..., Any], said: Mapping[str, Any]) -> Udf
     choices = Choices(
         name=said.get("name"),
         cache_max_age=said.get("cache_max_age"),
+        default_parameters=said.get("default_parameters"),
         headers=header_modules(said.get("headers", ())),
+        placement=said.get("placement"),
         directory=os.getcwd(),  # noqa: PTH109 - a string is what travels
     )
     return parse(source, choices)
 
 
 def _as_text(parameters: Mapping[str, Any]) -> dict[str, str]:
-    """Arguments as a query carries them: text as it is, everything else as JSON; None is left out."""
+    """Arguments as a query carries them; None is left out.
+
+    Raises:
+        ArgumentError: one is nothing that a URL can carry.
+    """
     import orjson
 
-    return {
-        name: value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY).decode()
-        for name, value in parameters.items()
-        if value is not None
-    }
+    texts = {}
+    for name, value in parameters.items():
+        try:
+            is_compound = isinstance(value, (list, tuple, set, frozenset, Mapping))
+            text = orjson.dumps(plain(value)).decode() if is_compound else None if value is None else text_of(value)
+        except TypeError as exc:
+            raise ArgumentError(f"{name}: {exc}, which a URL could carry; pass data", parameter=name) from exc
+        if text is not None:
+            texts[name] = text
+    return texts

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import inspect
 import linecache
 import os
 import pickle
@@ -16,17 +15,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fused_jupyter.engines.headers import compiled, importable, remember_lines
-from fused_jupyter.engines.spatial import SPATIAL, Area, area_arguments
+from fused_jupyter.engines.annotations import code_of
+from fused_jupyter.engines.arguments import bound_arguments, typed_arguments
+from fused_jupyter.engines.headers import OwnModules, only_looking, remember_all_lines, remember_lines
+from fused_jupyter.engines.sampling import LineSampler
+from fused_jupyter.engines.spatial import Area
 from fused_jupyter.errors import FusedError, UdfRuntimeError, UdfSerializationError
 from fused_jupyter.formats import STYLE_NAMES, Style, Target, TileFrame, Wanted, encode
 from fused_jupyter.tiles import Tile
-from fused_jupyter.udfs import COERCERS, UdfDefinition, bind, coerce
+from fused_jupyter.udfs import UdfDefinition
 from fused_jupyter.wire import Reply, Run
 
 Pieces = Sequence[bytes | memoryview]
-
-_COERCERS = COERCERS | SPATIAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +57,7 @@ def execute(definition: UdfDefinition, run: Run, arguments: Mapping[str, Any]) -
     """
     tile = None if run.tile is None else Tile(*run.tile)
     if run.returns == "object":
-        called = call(definition, arguments, tile=tile)
-        pieces = _pickled(called.value, definition)
-        return Reply(id=run.id, seconds=called.seconds, buffers=tuple(len(piece) for piece in pieces)), pieces
+        return _as_object(definition, run, arguments, tile=tile)
     # What the request gets wrong is said before the UDF runs for minutes.
     wanted = Wanted.of(run.extension, run.format, run.dtype_out_raster, run.dtype_out_vector, run.accept)
     own = {parameter.name for parameter in definition.parameters}
@@ -88,14 +86,65 @@ def call(definition: UdfDefinition, arguments: Mapping[str, Any], *, tile: Tile 
         ArgumentError: an argument does not fit.
         UdfRuntimeError: the UDF raised.
     """
+    area = None if tile is None else Area.of_tile(tile)
+    with _udf_errors(definition):  # before the cell's top-level code, which may take its time
+        bound = bound_arguments(definition, arguments, area)
     with _installed(definition) as module:
         started = time.perf_counter()
         function = _load(definition, module)
-        area = None if tile is None else Area.of_tile(tile)
         with _udf_errors(definition):
-            bound = bind(definition.parameters, area_arguments(definition, arguments, area))
-            value = function(**_typed(function, bound))
+            value = function(**typed_arguments(function, definition.parameters, bound))
         return Called(value=value, seconds=time.perf_counter() - started)
+
+
+def top_level(definition: UdfDefinition) -> types.ModuleType:
+    """The UDF's module once its top-level code has run, in this process; its header modules are attributes of it too.
+
+    What `@fused.udf` marks there is a UDF, and registered nowhere.
+
+    Raises:
+        UdfRuntimeError: the code raised.
+    """
+    module = _new_module(definition)
+    own = OwnModules(definition, module)
+
+    def header(name: str) -> types.ModuleType:
+        if name not in own.sources:
+            raise AttributeError(f"the UDF {definition.name} defines no {name!r}", name=name, obj=module)
+        with _looked_at(definition, own):
+            return own.module(name)
+
+    module.__dict__["__getattr__"] = header
+    with _looked_at(definition, own):
+        exec(code_of(definition), module.__dict__)  # noqa: S102 - what this product does
+    return module
+
+
+@contextlib.contextmanager
+def _looked_at(definition: UdfDefinition, own: OwnModules) -> Iterator[None]:
+    before = only_looking.set(True)
+    try:
+        with own.importable(), _udf_errors(definition):
+            yield
+    finally:
+        only_looking.reset(before)
+
+
+def _as_object(
+    definition: UdfDefinition, run: Run, arguments: Mapping[str, Any], *, tile: Tile | None
+) -> tuple[Reply, Pieces]:
+    """The answer for the kernel, with the time of each line if it asks for it."""
+    sampler = LineSampler(definition.filename) if run.profile else None
+    with sampler or contextlib.nullcontext():
+        called = call(definition, arguments, tile=tile)
+    pieces = _pickled(called.value, definition)
+    reply = Reply(
+        id=run.id,
+        seconds=called.seconds,
+        buffers=tuple(len(piece) for piece in pieces),
+        profile=sampler.modules if sampler else None,
+    )
+    return reply, pieces
 
 
 def _frame(tile: Tile) -> TileFrame:
@@ -105,7 +154,7 @@ def _frame(tile: Tile) -> TileFrame:
 def _load(definition: UdfDefinition, module: types.ModuleType) -> Callable[..., Any]:
     """The function, from fresh globals: what one call leaves behind, the next does not see."""
     with _udf_errors(definition):
-        exec(compiled(definition.source, definition.filename), module.__dict__)  # noqa: S102 - what this product does
+        exec(code_of(definition), module.__dict__)  # noqa: S102 - what this product does
     function: Any = module.__dict__[definition.entrypoint]
     if hasattr(type(function), "definition"):
         function = function.__wrapped__  # `@fused.udf` made a Udf of it; other decorators are the user's wish
@@ -113,42 +162,21 @@ def _load(definition: UdfDefinition, module: types.ModuleType) -> Callable[..., 
     return wrapped
 
 
-def _typed(function: Callable[..., Any], bound: Mapping[str, Any]) -> dict[str, Any]:
-    annotations = _annotations(function)
-    empty = inspect.Parameter.empty
-    return {
-        name: coerce(value, annotations.get(name, empty), parameter=name, coercers=_COERCERS)
-        for name, value in bound.items()
-    }
-
-
-def _annotations(function: Callable[..., Any]) -> dict[str, Any]:
-    """The annotations as objects; one in quotes that names nothing here is passed over."""
-    function = inspect.unwrap(function)
-    annotations = dict(function.__annotations__)
-    for name, annotation in annotations.items():
-        if isinstance(annotation, str):
-            try:
-                annotations[name] = eval(annotation, function.__globals__)  # noqa: S307 - the UDF's own annotation
-            except (NameError, AttributeError, SyntaxError, TypeError):
-                annotations[name] = inspect.Parameter.empty
-    return annotations
-
-
 @contextlib.contextmanager
 def _installed(definition: UdfDefinition) -> Iterator[types.ModuleType]:
     """The UDF's module and its header modules, importable for as long as it runs."""
+    module = _new_module(definition)
+    with OwnModules(definition, module).importable(), _inside(definition.directory):
+        yield module
+
+
+def _new_module(definition: UdfDefinition) -> types.ModuleType:
     module = types.ModuleType(f"udf_{definition.name}")
     fused = importlib.import_module("fused_jupyter")
     names = {"fused": fused, "fused_jupyter": fused, "udf": fused.udf}  # in whichever way the decorator is written
     module.__dict__.update(names)
-    remember_lines(definition.filename, definition.source)
-    sys.modules[module.__name__] = module  # dataclasses and pickle look a class's module up there
-    try:
-        with importable(definition), _inside(definition.directory):
-            yield module
-    finally:
-        sys.modules.pop(module.__name__, None)
+    remember_lines(definition)
+    return module
 
 
 @contextlib.contextmanager
@@ -179,6 +207,7 @@ def _udf_errors(definition: UdfDefinition) -> Iterator[None]:
 
 
 def _described(exc: BaseException, definition: UdfDefinition) -> UdfRuntimeError:
+    remember_all_lines(definition)
     own = [frame for frame in traceback.extract_tb(exc.__traceback__) if frame.filename == definition.filename]
     line = own[-1].lineno if own else None
     if line is None and isinstance(exc, SyntaxError) and exc.filename == definition.filename:

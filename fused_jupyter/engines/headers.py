@@ -1,44 +1,42 @@
-"""The header modules of a UDF: importable under their names while it runs, and by nobody else."""
+"""The header modules of a UDF: importable under their names by its own code, and by nobody else.
+
+Import statements of the UDF and of its header modules go through an `__import__` of their own. So they find the modules
+of their own UDF in every thread, however late, and whichever other UDF runs meanwhile. `importlib`, pickle and
+dataclasses look into `sys.modules`, which the process has once; it shows the modules of the UDF that began last.
+"""
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import functools
 import importlib
-import importlib.abc
 import importlib.machinery
+import importlib.util
 import linecache
 import sys
+import threading
 import types
 from collections.abc import Iterator, Sequence
-from typing import Any
+from contextvars import ContextVar
+from typing import Any, NoReturn
 
-from fused_jupyter.udfs import HeaderModule, UdfDefinition
+from fused_jupyter.udfs import UdfDefinition
 
-
-@contextlib.contextmanager
-def importable(definition: UdfDefinition) -> Iterator[None]:
-    """Let `import` find the header modules. Each runs when it is first imported, so they may import one another.
-
-    A module of the same name that was imported before is hidden for as long as this lasts.
-    """
-    headers = {header.module_name: header for header in definition.headers}
-    hidden = {name: sys.modules.pop(name) for name in headers if name in sys.modules}
-    finder = _Finder(headers, definition.filename)
-    sys.meta_path.insert(0, finder)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(ValueError):  # a UDF may have emptied the list
-            sys.meta_path.remove(finder)
-        for name in headers:
-            sys.modules.pop(name, None)
-        sys.modules.update(hidden)
+only_looking = ContextVar("only_looking", default=False)
+"""Whether code runs only for what it defines: then nothing of it is registered."""
 
 
-def remember_lines(filename: str, source: str) -> None:
+def remember_lines(definition: UdfDefinition) -> None:
     """Let tracebacks show the lines of a source that is no file."""
-    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    _remember(definition.filename, definition.source)
+
+
+def remember_all_lines(definition: UdfDefinition) -> None:
+    """The same with those of the header modules: another UDF of the same name may have run since."""
+    remember_lines(definition)
+    for header in definition.headers:
+        _remember(_filename(definition, header.module_name), header.source)
 
 
 @functools.lru_cache(maxsize=256)
@@ -47,36 +45,177 @@ def compiled(source: str, filename: str) -> types.CodeType:
     return compile(source, filename, "exec", dont_inherit=True)
 
 
-class _Finder:
-    """Answers for the names of the headers."""
+class OwnModules:
+    """The modules of one call: the UDF's own, and its header modules, each of which runs when it is first imported.
 
-    def __init__(self, headers: dict[str, HeaderModule], filename: str) -> None:
-        self._headers = headers
-        self._filename = filename
+    Args:
+        definition: the UDF.
+        module: where its code will run; import statements there find the header modules from now on.
+    """
+
+    def __init__(self, definition: UdfDefinition, module: types.ModuleType) -> None:
+        self._definition = definition
+        self.sources = {header.module_name: header.source for header in definition.headers}
+        self.loaded = {module.__name__: module}
+        self.names = self.sources.keys() | self.loaded.keys()
+        self._loading = threading.RLock()
+        if self.sources:
+            self._give_import(module)
+
+    @contextlib.contextmanager
+    def importable(self) -> Iterator[None]:
+        """Let others find them too: `importlib`, pickle, dataclasses.
+
+        Modules that have their names already are hidden for as long as this lasts; so are those of a UDF that calls
+        this one.
+        """
+        _stage.enter(self)
+        try:
+            yield
+        finally:
+            _stage.leave(self)
+
+    def module(self, name: str) -> types.ModuleType:
+        """A header module, which has run or, where it is importing the one that asks, is running."""
+        with self._loading:
+            if name not in self.loaded:
+                spec = self.spec(name)
+                self.run(importlib.util.module_from_spec(spec))
+            return self.loaded[name]
+
+    def spec(self, name: str) -> importlib.machinery.ModuleSpec:
+        """How the import system finds a header module."""
+        filename = _filename(self._definition, name)
+        return importlib.machinery.ModuleSpec(name, _Loader(self), origin=filename)  # type: ignore[arg-type]  # a loader by duck typing, as the import system has it
+
+    def run(self, module: types.ModuleType) -> None:
+        """Run the code of a header module in it."""
+        name = module.__name__
+        filename = _filename(self._definition, name)
+        _remember(filename, self.sources[name])
+        module.__dict__["fused"] = importlib.import_module("fused_jupyter")
+        self._give_import(module)
+        self.loaded[name] = module
+        _stage.show()  # before it runs: dataclasses look up the module that they are made in
+        try:
+            exec(compiled(self.sources[name], filename), module.__dict__)  # noqa: S102 - what this product does
+        except BaseException:
+            del self.loaded[name]
+            _stage.show()
+            raise
+
+    def _give_import(self, module: types.ModuleType) -> None:
+        # A copy, and only for those that need it: what a UDF adds to `builtins` later, its own code would not see.
+        module.__dict__["__builtins__"] = {**vars(builtins), "__import__": self._import}
+
+    def _import(self, name: str, *others: Any, **named: Any) -> types.ModuleType:
+        """`__import__(name, globals, locals, fromlist, level)` for the code of one UDF."""
+        level = others[3] if len(others) > 3 else named.get("level", 0)
+        top, dot, _ = name.partition(".")
+        try:
+            if level or top not in self.sources:
+                return builtins.__import__(name, *others, **named)
+            return _no_submodule(name) if dot else self.module(name)
+        except BaseException as exc:
+            # A bare `raise` adds no line of its own, so the traceback goes from the import statement to the module.
+            exc.__traceback__ = _without_this_file(exc.__traceback__)
+            raise
+
+
+class _Loader:
+    """Runs a header module for the import system."""
+
+    def __init__(self, own: OwnModules) -> None:
+        self._own = own
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType | None:
+        return self._own.loaded.get(spec.name)
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        self._own.run(module)
+
+    def get_source(self, fullname: str) -> str:
+        return self._own.sources[fullname]
+
+
+class _Stage:
+    """What `sys.modules` and `sys.meta_path` show of all UDFs that run: the modules of the one that began last.
+
+    UDFs call others, also from threads, so the one that ends need not be the one that began last.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._running: list[OwnModules] = []
+        self._outside: dict[str, types.ModuleType | None] = {}
+        """What stands in `sys.modules` under the names of all running UDFs when none of them is shown."""
+
+    def enter(self, own: OwnModules) -> None:
+        with self._lock:
+            self._look_outside()
+            for name in own.names:
+                self._outside.setdefault(name, sys.modules.get(name))
+            self._running.append(own)
+            if self not in sys.meta_path:
+                sys.meta_path.insert(0, self)
+            self.show()
+
+    def leave(self, own: OwnModules) -> None:
+        with self._lock:
+            self._look_outside()
+            self._running.remove(own)
+            self.show()
+            names = {name for running in self._running for name in running.names}
+            self._outside = {name: module for name, module in self._outside.items() if name in names}
+            if not self._running:
+                with contextlib.suppress(ValueError):  # a UDF may have emptied the list
+                    sys.meta_path.remove(self)
+
+    def show(self) -> None:
+        with self._lock:
+            for name, outside in self._outside.items():
+                module = self._shown.loaded.get(name) if self._is_shown(name) else outside
+                if module is None:
+                    sys.modules.pop(name, None)
+                else:
+                    sys.modules[name] = module
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: Any = None
     ) -> importlib.machinery.ModuleSpec | None:
-        header = self._headers.get(name)
-        if header is None:
-            return None
-        filename = f"{self._filename[:-1]} {name}.py>"
-        remember_lines(filename, header.source)
-        return importlib.machinery.ModuleSpec(name, _Loader(header, filename), origin=filename)
+        with self._lock:
+            return self._shown.spec(name) if self._running and name in self._shown.sources else None
+
+    @property
+    def _shown(self) -> OwnModules:
+        return self._running[-1]
+
+    def _is_shown(self, name: str) -> bool:
+        return bool(self._running) and name in self._shown.names
+
+    def _look_outside(self) -> None:
+        """A UDF may have imported an installed module that has the name of another UDF's header."""
+        for name in self._outside:
+            if not self._is_shown(name):
+                self._outside[name] = sys.modules.get(name)
 
 
-class _Loader(importlib.abc.InspectLoader):  # its exec_module keeps the import system out of tracebacks
-    def __init__(self, header: HeaderModule, filename: str) -> None:
-        self._header = header
-        self._filename = filename
+_stage = _Stage()  # of the process, as sys.modules is
 
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
-        module = types.ModuleType(spec.name)
-        module.__dict__["fused"] = importlib.import_module("fused_jupyter")
-        return module
 
-    def get_source(self, fullname: str) -> str:
-        return self._header.source
+def _no_submodule(name: str) -> NoReturn:
+    raise ModuleNotFoundError(f"No module named {name!r}: a header module is not a package", name=name)
 
-    def get_code(self, fullname: str) -> types.CodeType:
-        return compiled(self._header.source, self._filename)
+
+def _filename(definition: UdfDefinition, module_name: str) -> str:
+    return f"{definition.filename[:-1]} {module_name}.py>"
+
+
+def _remember(filename: str, source: str) -> None:
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+
+
+def _without_this_file(frame: types.TracebackType | None) -> types.TracebackType | None:
+    while frame is not None and frame.tb_frame.f_code.co_filename == __file__:
+        frame = frame.tb_next
+    return frame

@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import re
 import signal
+import time
 from dataclasses import dataclass, replace
 
-from fused_jupyter.engines.process import OnText, Stream, Template, Worker
+from fused_jupyter.engines.collation import OnText, Stream
+from fused_jupyter.engines.process import Template, Worker
 from fused_jupyter.engines.queue import RunQueue
-from fused_jupyter.errors import HostLostError, ProtocolError, UdfTimeoutError, WorkerLostError
+from fused_jupyter.errors import FusedError, HostLostError, ProtocolError, UdfTimeoutError, WorkerLostError
 from fused_jupyter.settings import Options
 from fused_jupyter.udfs import UdfDefinition
 from fused_jupyter.wire import Failure, Reply, Run
@@ -88,11 +90,16 @@ class LocalEngine:
                 raise HostLostError("the engine was closed", udf=definition.name)
             worker = await self._worker_for(definition)
             self._busy.add(worker)
-            printed = _Printed(self._options.output_limit, on_text)
+            printed, started = _Printed(self._options.output_limit, on_text), time.perf_counter()
             try:
-                return await self._run_on(worker, definition, run, body, printed=printed)
+                answer, answer_body = await self._run_on(worker, definition, run, body, printed=printed)
+            except FusedError as exc:
+                exc.seconds = time.perf_counter() - started
+                exc.stdout, exc.stderr = printed.text("stdout"), printed.text("stderr")
+                raise
             finally:
                 self._release(worker)
+            return replace(answer, stdout=printed.text("stdout"), stderr=printed.text("stderr")), answer_body
 
     async def close(self) -> None:
         """Stop everything; what runs is lost."""
@@ -130,7 +137,7 @@ class LocalEngine:
             self.counts.lost += 1
             raise await self._lost(worker, definition) from exc
         self.counts.failed += isinstance(answer, Failure)
-        return replace(answer, stdout=printed.text["stdout"], stderr=printed.text["stderr"]), answer_body
+        return answer, answer_body
 
     async def _lost(self, worker: Worker, definition: UdfDefinition) -> WorkerLostError:
         try:
@@ -185,17 +192,22 @@ class _Printed:
     """What a UDF printed, up to a limit, and passed on as it comes."""
 
     def __init__(self, limit: int, on_text: OnText | None) -> None:
-        self.text: dict[Stream, str] = {"stdout": "", "stderr": ""}
+        self._pieces: dict[Stream, list[str]] = {"stdout": [], "stderr": []}
+        self._room: dict[Stream, int] = dict.fromkeys(self._pieces, limit)
         self._limit = limit
         self._on_text = on_text
 
+    def text(self, stream: Stream) -> str:
+        return "".join(self._pieces[stream])
+
     def add(self, stream: Stream, text: str) -> None:
-        room = self._limit - len(self.text[stream])
-        if room <= 0:
+        room = self._room[stream]
+        if room < 0:
             return
+        self._room[stream] = room - len(text)
         if len(text) > room:
             text = f"{text[:room]}\n… the rest of {stream} is not kept (FUSED_OUTPUT_LIMIT={self._limit})\n"
-        self.text[stream] += text
+        self._pieces[stream].append(text)
         if self._on_text is not None:
             self._on_text(stream, text)
 

@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import codecs
 import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Sequence
 
+from fused_jupyter.engines.collation import OnText
+from fused_jupyter.engines.pipes import OutputPipes
 from fused_jupyter.engines.template import DESCRIPTORS, FORK, REPORT
 from fused_jupyter.errors import HostLostError, WorkerLostError
 from fused_jupyter.udfs import UdfDefinition
 from fused_jupyter.wire import Failure, Message, Publish, Reply, Run, decode, encode, pack, read_frame
 
-Stream = Literal["stdout", "stderr"]
-OnText = Callable[[Stream, str], None]
-
-_UTF8 = codecs.getincrementaldecoder("utf-8")
-
 _ATTEMPTS = 3
 """Templates that are started for one worker before one gives up."""
-
-_READS = 32
-"""Reads of a pipe in one go: more than a pipe holds, and not for ever where a UDF prints without end."""
 
 _STREAM_LIMIT = 8 << 20
 
@@ -107,24 +99,26 @@ class Template:
         await self._loaded.wait()
         if sock is None or self._sock is not sock:
             raise EOFError("the template died while it loaded")
-        ours, theirs = socket.socketpair()
-        pipes = [os.pipe() for _ in range(DESCRIPTORS - 1)]
+        pairs = [(one.detach(), other.detach()) for one, other in (socket.socketpair(), socket.socketpair())]
+        pairs += [os.pipe() for _ in range(DESCRIPTORS - len(pairs))]
+        ours, theirs = zip(*pairs, strict=True)
         try:
-            socket.send_fds(sock, [FORK], [theirs.fileno(), *(write_end for _, write_end in pipes)])
+            socket.send_fds(sock, [FORK], theirs)
             self._forked = asyncio.get_running_loop().create_future()
             pid = await self._forked
         except BaseException:  # also a cancelled wait: the ends that would have been the worker's
-            ours.close()
-            for read_end, _ in pipes:
-                os.close(read_end)
+            for descriptor in ours:
+                os.close(descriptor)
             raise
         finally:
-            theirs.close()
-            for _, write_end in pipes:
-                os.close(write_end)
-        ours.settimeout(0)
-        reader, writer = await asyncio.open_unix_connection(sock=ours, limit=_STREAM_LIMIT)
-        return Worker(pid, reader, writer, pipes=[read_end for read_end, _ in pipes])
+            for descriptor in theirs:
+                os.close(descriptor)
+        messages, channel, stdout, stderr, crash_report = ours
+        sock = socket.socket(fileno=messages)
+        sock.settimeout(0)
+        reader, writer = await asyncio.open_unix_connection(sock=sock, limit=_STREAM_LIMIT)
+        output = OutputPipes((stdout, stderr), socket.socket(fileno=channel))
+        return Worker(pid, reader, writer, output=output, crash_report=crash_report)
 
     async def exit_status(self, pid: int) -> int | None:
         """How a worker ended, as `os.waitpid` gives it; None where it is not known in time."""
@@ -193,7 +187,13 @@ class Worker:
     """One worker process, idle or with one run."""
 
     def __init__(
-        self, pid: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, pipes: Sequence[int]
+        self,
+        pid: int,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        *,
+        output: OutputPipes,
+        crash_report: int,
     ) -> None:
         self.pid = pid
         self.known: set[str] = set()
@@ -202,8 +202,8 @@ class Worker:
         self._reader = reader
         self._writer = writer
         self._is_closed = False
-        stdout, stderr, self._crash_report = pipes
-        self._pipes = (_Pipe(stdout, "stdout"), _Pipe(stderr, "stderr"))
+        self._output = output
+        self._crash_report = crash_report
 
     @property
     def is_alive(self) -> bool:
@@ -219,8 +219,7 @@ class Worker:
             EOFError: the process ended before it answered.
         """
         self.runs += 1
-        for pipe in self._pipes:
-            pipe.open(on_text)
+        self._output.open(on_text)
         try:
             if definition.digest not in self.known:
                 self._write(Publish(id=0, definition=definition.to_json()))
@@ -230,10 +229,7 @@ class Worker:
         except (ConnectionError, EOFError) as exc:
             raise EOFError("the worker ended") from exc
         finally:
-            # What was printed before the answer is in the pipe by now; nothing can overtake it.
-            for pipe in self._pipes:
-                pipe.drain()
-                pipe.shut()
+            self._output.shut()
         answer = decode(header)
         assert isinstance(answer, (Reply, Failure))
         return answer, answer_body
@@ -261,53 +257,9 @@ class Worker:
         self._is_closed = True
         self._writer.close()
         os.close(self._crash_report)
-        for pipe in self._pipes:
-            pipe.close()
+        self._output.close()
 
     def _write(self, message: Message, body: bytes = b"") -> None:
         self._writer.write(pack(encode(message), len(body)))
         if body:
             self._writer.write(body)
-
-
-class _Pipe:
-    """The reading end of a worker's stdout or stderr."""
-
-    def __init__(self, descriptor: int, name: Stream) -> None:
-        self._descriptor = descriptor
-        self._name = name
-        self._on_text: OnText | None = None
-        self._decoder = _UTF8("replace")
-        self._is_open = True
-        os.set_blocking(descriptor, False)
-        asyncio.get_running_loop().add_reader(descriptor, self.drain)
-
-    def open(self, on_text: OnText) -> None:
-        self._on_text = None
-        self.drain()  # left behind by a child process of an earlier UDF
-        self._decoder.reset()
-        self._on_text = on_text
-
-    def shut(self) -> None:
-        self._on_text = None
-
-    def drain(self) -> None:
-        for _ in range(_READS):
-            if not self._is_open:
-                return
-            try:
-                data = os.read(self._descriptor, 65536)
-            except BlockingIOError:
-                return
-            except OSError:
-                data = b""
-            if not data:
-                self.close()
-            elif self._on_text is not None and (text := self._decoder.decode(data)):
-                self._on_text(self._name, text)
-
-    def close(self) -> None:
-        if self._is_open:
-            self._is_open = False
-            asyncio.get_running_loop().remove_reader(self._descriptor)
-            os.close(self._descriptor)

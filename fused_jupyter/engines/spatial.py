@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import types
-import typing
-from collections.abc import Mapping
+import functools
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
-from fused_jupyter.errors import ArgumentError
+from fused_jupyter.engines.geometries import bounds_of, box_of, numbers_in, read_frame, read_geometry
+from fused_jupyter.errors import ArgumentError, TileError
 from fused_jupyter.tiles import Tile, bounding_tile
 from fused_jupyter.types import Bbox, Bounds, TileGDF, TileXYZ, ViewportGDF
 from fused_jupyter.types import Tile as TileType
-from fused_jupyter.udfs import Coercion, UdfDefinition
+from fused_jupyter.udfs import MISFITS, Coercers, Coercion, UdfDefinition, UnfitError, names_in, parse_json, shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,15 +30,21 @@ class Area:
 
     @classmethod
     def of(cls, value: Any) -> Area:
-        """The area that a value means: four numbers, their text, JSON, GeoJSON, a geometry or a GeoDataFrame.
+        """The area that a value means.
+
+        Takes west,south,east,north as numbers, text or JSON, z/x/y, a tile, GeoJSON, WKT, a geometry, a GeoDataFrame.
 
         Raises:
             ArgumentError: the value means no area.
         """
         if isinstance(value, Area):
             return value
-        bounds = _bounds(value)
-        return cls(bounds=bounds, tile=bounding_tile(bounds))
+        try:
+            found = _found(value)
+        except (*MISFITS, AttributeError, RecursionError) as exc:
+            why = f" ({exc})" if isinstance(exc, UnfitError) else ""
+            raise ArgumentError(f"got {shown(value)}, need {_EXPECTED}, e.g. {_EXAMPLE}{why}") from exc
+        return cls.of_tile(found) if isinstance(found, Tile) else cls(bounds=found, tile=bounding_tile(found))
 
 
 def area_arguments(definition: UdfDefinition, given: Mapping[str, Any], area: Area | None) -> dict[str, Any]:
@@ -50,26 +55,41 @@ def area_arguments(definition: UdfDefinition, given: Mapping[str, Any], area: Ar
     if area is not None:
         if spatial is not None:
             arguments[spatial.name] = area
-        elif {"x", "y", "z"} <= names:
+        if names >= {"x", "y", "z"}:
             arguments |= {"x": area.tile.x, "y": area.tile.y, "z": area.tile.z}
     if spatial is not None and arguments.get(spatial.name) is not None:
-        arguments[spatial.name] = _in_form(arguments[spatial.name], spatial.bare_annotation, spatial.name)
+        try:
+            arguments[spatial.name] = _in_form(arguments[spatial.name], spatial.annotation)
+        except ArgumentError as exc:
+            raise ArgumentError(f"{spatial.name}: {exc.message}", parameter=spatial.name) from exc
     return arguments
 
 
-def _in_form(value: Any, annotation: str, parameter: str) -> Any:
-    """The spatial argument where its annotation is not one of ours; those are left to `SPATIAL`."""
-    kind = annotation.rpartition(".")[2]
-    if kind in _TYPED:
+def _in_form(value: Any, annotation: str) -> Any:
+    """The spatial argument where its annotation is one of Python's own types; others are left to `SPATIAL`."""
+    form = _form(annotation)
+    if form is None:
         return value
-    form = _UNTYPED.get(annotation.partition("[")[0])
-    if form is not None:
-        try:
-            return form(Area.of(value))
-        except ArgumentError as exc:
-            raise ArgumentError(f"{parameter}: {exc.message}", parameter=parameter) from exc
-    # No annotation, or None: a tile is a GeoDataFrame, as the reference has it; what a caller passed stays as it is.
-    return tile_frame(value) if isinstance(value, Area) else value
+    if form is _sides or isinstance(value, Area) or (form is _text and not isinstance(value, str)):
+        return form(Area.of(value))
+    return value
+
+
+@functools.lru_cache(maxsize=256)
+def _form(annotation: str) -> Callable[[Area], Any] | None:
+    return next((_FORMS[name] for name in names_in(annotation) if name in _FORMS), None)
+
+
+def _sides(area: Area) -> list[float]:
+    return list(area.bounds)
+
+
+def _text(area: Area) -> str:
+    return ",".join(str(side) for side in area.bounds)
+
+
+def _named_sides(area: Area) -> dict[str, float]:
+    return dict(zip(_SIDES, area.bounds, strict=True))
 
 
 def tile_frame(area: Area) -> Any:
@@ -88,10 +108,8 @@ def viewport_frame(area: Area) -> Any:
 
 
 def polygon(area: Area) -> Any:
-    """The rectangle as a shapely.Polygon."""
-    import shapely
-
-    return shapely.box(*area.bounds)
+    """The rectangle as a shapely.Polygon; as two in a MultiPolygon where it crosses the antimeridian."""
+    return box_of(area.bounds)
 
 
 def mercantile_tile(area: Area) -> Any:
@@ -101,64 +119,123 @@ def mercantile_tile(area: Area) -> Any:
     return mercantile.Tile(area.tile.x, area.tile.y, area.tile.z)
 
 
-_EXPECTED = "west,south,east,north in degrees, e.g. -10,50,2,59"
+def _geometry_coercion(kind: Any) -> Coercion:
+    """A shapely geometry of that class."""
 
-SPATIAL: dict[Any, Coercion] = {
-    Bounds: Coercion(convert=lambda value: Bounds(Area.of(value).bounds), expected=_EXPECTED),
-    Bbox: Coercion(convert=lambda value: polygon(Area.of(value)), expected=_EXPECTED),
-    TileXYZ: Coercion(convert=lambda value: mercantile_tile(Area.of(value)), expected=_EXPECTED),
-    TileGDF: Coercion(convert=lambda value: tile_frame(Area.of(value)), expected=_EXPECTED),
-    TileType: Coercion(convert=lambda value: tile_frame(Area.of(value)), expected=_EXPECTED),
-    ViewportGDF: Coercion(convert=lambda value: viewport_frame(Area.of(value)), expected=_EXPECTED),
+    def convert(value: Any) -> Any:
+        geometry = polygon(value) if isinstance(value, Area) else read_geometry(value)
+        if not isinstance(geometry, kind):
+            raise UnfitError(f"it is a {geometry.geom_type}")
+        return geometry
+
+    name = kind.__name__
+    expected = "a geometry" if name in {"BaseGeometry", "Geometry"} else f"a {name}"
+    example = _GEOMETRIES.get(name, "POINT (2.3 48.9)")
+    return Coercion(convert=convert, expected=f"{expected} as GeoJSON or WKT", example=example, is_scalar=False)
+
+
+_EXPECTED = "west,south,east,north in degrees"
+_EXAMPLE = "-10,50,2,59"
+_GEOMETRIES = {
+    "LineString": "LINESTRING (0 0, 1 1)",
+    "LinearRing": "LINEARRING (0 0, 1 0, 1 1, 0 0)",
+    "Polygon": "POLYGON ((0 0, 1 0, 1 1, 0 0))",
+    "MultiPoint": "MULTIPOINT (0 0, 1 1)",
+    "MultiLineString": "MULTILINESTRING ((0 0, 1 1))",
+    "MultiPolygon": "MULTIPOLYGON (((0 0, 1 0, 1 1, 0 0)))",
+    "GeometryCollection": "GEOMETRYCOLLECTION (POINT (0 0))",
 }
 
-_TYPED = frozenset({"Bounds", "Bbox", "TileXYZ", "TileGDF", "Tile", "ViewportGDF"})
 
-_UNTYPED: dict[str, Any] = {
-    "list": lambda area: list(area.bounds),
-    "tuple": lambda area: tuple(area.bounds),
-    "str": lambda area: ",".join(str(side) for side in area.bounds),
-    "gpd.GeoDataFrame": tile_frame,
-    "geopandas.GeoDataFrame": tile_frame,
+def _of_area(convert: Callable[[Area], Any]) -> Coercion:
+    return Coercion(
+        convert=lambda value: convert(Area.of(value)), expected=_EXPECTED, example=_EXAMPLE, is_scalar=False
+    )
+
+
+def _of_features(convert: Callable[[Any], Any]) -> Coercion:
+    return Coercion(
+        convert=lambda value: convert(tile_frame(value) if isinstance(value, Area) else read_frame(value)),
+        expected="GeoJSON, WKT or west,south,east,north",
+        example=_EXAMPLE,
+        is_scalar=False,
+    )
+
+
+SPATIAL: Coercers = {
+    Bounds: _of_area(lambda area: Bounds(area.bounds)),
+    Bbox: _of_area(polygon),
+    TileXYZ: _of_area(mercantile_tile),
+    TileGDF: _of_area(tile_frame),
+    TileType: _of_area(tile_frame),
+    ViewportGDF: _of_area(viewport_frame),
+    "mercantile.Tile": _of_area(mercantile_tile),
+    "geopandas.GeoDataFrame": _of_features(lambda frame: frame),
+    "geopandas.GeoSeries": _of_features(lambda frame: frame.geometry),
+    "shapely.BaseGeometry": _geometry_coercion,
+    "shapely.Geometry": _geometry_coercion,
 }
 
+_SIDES = ("west", "south", "east", "north")
 
-def _bounds(value: Any) -> Bounds:
-    if isinstance(value, Bounds):
+_FORMS: dict[str, Callable[[Area], Any]] = {
+    **dict.fromkeys(("list", "List", "tuple", "Tuple", "Sequence", "Iterable", "ndarray", "NDArray"), _sides),
+    "str": _text,
+    "dict": _named_sides,
+    "Dict": _named_sides,
+    "Mapping": _named_sides,
+    "DataFrame": tile_frame,
+}
+"""By the name of an annotation that is not of ours."""
+
+_ZXY = re.compile(r"(\d{1,2})/(\d{1,10})/(\d{1,10})", re.ASCII)
+
+
+def _found(value: Any) -> Bounds | Tile:
+    if isinstance(value, (Bounds, Tile)):
         return value
     if isinstance(value, str):
-        return _bounds(_parse_text(value))
+        return _found_in_text(value.strip())
     if isinstance(value, Mapping):
-        return _bounds(_geometry(value))
-    if hasattr(value, "total_bounds"):  # GeoDataFrame, GeoSeries
-        return Bounds(tuple((value if value.crs is None else value.to_crs(4326)).total_bounds))
+        return _found_in_mapping(value)
     if isinstance(value, tuple) and set(getattr(value, "_fields", ())) == {"x", "y", "z"}:
         named: Any = value  # a mercantile.Tile
-        return Tile(named.z, named.x, named.y).bounds
-    sides = getattr(value, "bounds", value)  # a shapely geometry
-    if isinstance(sides, (str, bytes, types.MethodType)) or not isinstance(sides, typing.Iterable):
-        raise ArgumentError(f"got {value!r}, need {_EXPECTED}")
-    return Bounds(tuple(sides))
+        return _tile(named.z, named.x, named.y)
+    return bounds_of(_sides_of(value))
 
 
-def _parse_text(text: str) -> Any:
-    stripped = text.strip()
+def _sides_of(value: Any) -> tuple[Any, ...]:
+    if hasattr(value, "total_bounds"):  # GeoDataFrame, GeoSeries
+        return tuple((value if value.crs is None else value.to_crs(4326)).total_bounds)
+    if hasattr(value, "geom_type"):
+        return tuple(value.bounds)
+    if hasattr(value, "__geo_interface__"):
+        return tuple(read_frame(value).total_bounds)
+    if isinstance(value, (bytes, bytearray)):
+        raise TypeError(value)
+    return tuple(value)
+
+
+def _found_in_text(text: str) -> Bounds | Tile:
+    if match := _ZXY.fullmatch(text):
+        return _tile(*(int(part) for part in match.groups()))
+    if text.startswith(("[", "{")):
+        return _found(parse_json(text))
+    if (sides := numbers_in(text)) is not None:
+        return bounds_of(sides)
+    return _found(read_frame(text))
+
+
+def _found_in_mapping(value: Mapping[str, Any]) -> Bounds | Tile:
+    if value.keys() >= {"x", "y", "z"}:
+        return _tile(value["z"], value["x"], value["y"])
+    if value.keys() >= set(_SIDES):
+        return bounds_of([value[side] for side in _SIDES])
+    return _found(read_frame(value))
+
+
+def _tile(z: int, x: int, y: int) -> Tile:
     try:
-        return (
-            orjson.loads(stripped) if stripped.startswith(("[", "{")) else [float(part) for part in stripped.split(",")]
-        )
-    except ValueError as exc:
-        raise ArgumentError(f"got {text[:80]!r}, need {_EXPECTED}") from exc
-
-
-def _geometry(geojson: Mapping[str, Any]) -> Any:
-    import geopandas
-    import shapely
-
-    kind = geojson.get("type")
-    try:
-        if kind == "FeatureCollection":
-            return geopandas.GeoDataFrame.from_features(geojson["features"], crs="EPSG:4326")
-        return shapely.from_geojson(orjson.dumps(geojson["geometry"] if kind == "Feature" else geojson))
-    except (KeyError, TypeError, ValueError, shapely.errors.GEOSException) as exc:
-        raise ArgumentError(f"got GeoJSON of type {kind!r} that is no geometry; need {_EXPECTED}") from exc
+        return Tile(z, x, y)
+    except TileError as exc:
+        raise UnfitError(exc.message) from exc

@@ -20,9 +20,10 @@ REPORT = struct.Struct("!cii")
 """What the template tells: b"R" ready, b"F" forked (pid), b"X" exited (pid, wait status)."""
 
 FORK = b"F"
-"""The one request: fork a worker with the descriptors sent along: socket, stdout, stderr, crash report."""
+"""The one request: fork a worker with the descriptors that are sent along."""
 
-DESCRIPTORS = 4
+DESCRIPTORS = 5
+"""Socket for messages, socket for fresh pipes, stdout, stderr, crash report."""
 
 _PR_SET_PDEATHSIG = 1
 
@@ -91,13 +92,13 @@ class _Template:
             self._sock.close()
             os.close(self._wake_read)
             os.close(self._wake_write)
-            os.dup2(descriptors[1], 1)
-            os.dup2(descriptors[2], 2)
-            os.close(descriptors[1])
-            os.close(descriptors[2])
+            messages, channel, stdout, stderr, crash_report = descriptors
+            for descriptor, number in ((stdout, 1), (stderr, 2)):
+                os.dup2(descriptor, number)
+                os.close(descriptor)
             from fused_jupyter.engines.worker import serve
 
-            serve(socket.socket(fileno=descriptors[0]), crash_report=descriptors[3])
+            serve(socket.socket(fileno=messages), channel=socket.socket(fileno=channel), crash_report=crash_report)
             code = 0
         finally:
             os._exit(code)  # never back into the template's loop, whatever happened

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
 import faulthandler
-import io
 import os
 import pickle
 import socket
-import sys
+import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from fused_jupyter import _alias
 from fused_jupyter.engines import WORKER_VARIABLE
 from fused_jupyter.engines.execute import Pieces, execute
+from fused_jupyter.engines.memory import PeakMemory
+from fused_jupyter.engines.streams import Streams
 from fused_jupyter.errors import ArgumentError, FusedError, ProtocolError, UdfRuntimeError, UdfSerializationError
 from fused_jupyter.udfs import UdfDefinition
 from fused_jupyter.wire import Failure, Publish, Reply, Run, decode, encode, read_frame_sync, write_frame_sync
 
 
-def serve(sock: socket.socket, *, crash_report: int) -> None:
+def serve(sock: socket.socket, *, channel: socket.socket, crash_report: int) -> None:
     """Answer runs until the host hangs up. Stdout, stderr and the crash report are pipes to the host already."""
     os.environ[WORKER_VARIABLE] = "1"
     faulthandler.enable(file=crash_report, all_threads=False)  # a segmentation fault names the UDF's line
     _alias.install()
-    spare_output = os.dup(1), os.dup(2)
+    streams = Streams(channel)
     definitions: dict[str, UdfDefinition] = {}
     while True:
         try:
@@ -37,24 +38,26 @@ def serve(sock: socket.socket, *, crash_report: int) -> None:
             definition = UdfDefinition.from_json(message.definition)
             definitions[definition.digest] = definition
         elif isinstance(message, Run):
-            _open_output(spare_output)
+            streams.open()
             answer, pieces = _answer(definitions, message, body)
-            _flush_output()
+            streams.close()
             _send(sock, answer, pieces, udf=message.udf)
 
 
 def _answer(definitions: dict[str, UdfDefinition], run: Run, body: memoryview) -> tuple[Reply | Failure, Pieces]:
     error: FusedError
+    memory, started = PeakMemory(), time.perf_counter()
     try:
-        return execute(definitions[run.digest or ""], run, _arguments(run, body))
+        reply, pieces = execute(definitions[run.digest or ""], run, _arguments(run, body))
+        return replace(reply, peak_memory=memory.growth), pieces
     except FusedError as exc:
-        return Failure(id=run.id, error=exc.with_udf(run.udf).to_wire()), ()
+        error = exc.with_udf(run.udf)
     except MemoryError:
         error = UdfRuntimeError("MemoryError: the result did not fit into memory", udf=run.udf)
-        return Failure(id=run.id, error=error.to_wire()), ()
     except Exception as exc:  # noqa: BLE001 - a fault of ours in one call must not cost the worker
         error = ProtocolError(f"fused_jupyter failed around the UDF: {type(exc).__name__}: {exc}", udf=run.udf)
-        return Failure(id=run.id, error=error.to_wire()), ()
+    error.seconds, error.peak_memory = time.perf_counter() - started, memory.growth
+    return Failure.of(run.id, error), ()
 
 
 def _arguments(run: Run, body: memoryview) -> Mapping[str, Any]:
@@ -72,20 +75,4 @@ def _send(sock: socket.socket, answer: Reply | Failure, pieces: Pieces, *, udf: 
         write_frame_sync(sock, encode(answer), *pieces)
     except ProtocolError as exc:  # too long, and nothing of it was sent
         error = UdfSerializationError(f"the UDF returned too much to hand over: {exc.message}; return less", udf=udf)
-        write_frame_sync(sock, encode(Failure(id=answer.id, error=error.to_wire())))
-
-
-def _open_output(spare: tuple[int, int]) -> None:
-    """Fresh stdout and stderr: the UDF before may have closed or replaced them."""
-    for number, (name, source) in enumerate(zip(("stdout", "stderr"), spare, strict=True), start=1):
-        os.dup2(source, number)
-        stream = io.TextIOWrapper(
-            io.FileIO(number, "w", closefd=False), encoding="utf-8", errors="backslashreplace", line_buffering=True
-        )
-        setattr(sys, name, stream)
-
-
-def _flush_output() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(ValueError, OSError, AttributeError):  # closed or replaced by the UDF
-            stream.flush()
+        write_frame_sync(sock, encode(Failure.of(answer.id, error)))

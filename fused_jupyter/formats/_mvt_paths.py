@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import pi
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
-from fused_jupyter.formats._mvt_numpy import HOLE, LINE, OUTER, POINTS, Ints
+from fused_jupyter.formats._mvt_cut import Floats, Frame, Geometries, Shown, find_shown
+from fused_jupyter.formats._mvt_limit import most_visible
+from fused_jupyter.formats._mvt_numpy import HOLE, LINE, OUTER, POINTS, Ints, Roles, spread
 
 if TYPE_CHECKING:
     from fused_jupyter.formats.frame import TileFrame
@@ -19,49 +23,86 @@ EXTENT: Final = 4096
 BUFFER: Final = 64
 """Units beyond the edge that are kept, so that outlines along the cut are drawn outside."""
 
+POLYGONS: Final = 3
+"""The kind of polygons; lines are 2 and points 1, as the specification numbers them."""
+
 _RADIUS: Final = 6378137.0
 _DEGREES: Final = 4326
 _HIGHEST_LATITUDE: Final = 89.99
-_COLLECTION: Final = 7
-_FAMILIES: Final = {"polygons": (3, 6), "lines": (1, 2, 5), "points": (0, 4)}
-"""Type numbers of shapely by family; tiles hold them in this order, as maps paint them."""
-
-Geometries = NDArray[np.object_]
+_KIND_OF_TYPE: Final = np.array([1, 2, 2, POLYGONS, 1, 2, POLYGONS])
+"""By shapely's type number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paths:
-    """Features of one family; see `_mvt_numpy.encode_paths` for the arrays."""
+    """Features of one kind."""
 
     kind: int
     """1 points, 2 lines, 3 polygons."""
     rows: Ints
     """Which row of the table each feature shows."""
     points: Ints
+    """Tile units from its north-west corner, shape (points, 2), x then y."""
     starts: Ints
-    roles: NDArray[np.int8]
+    """Where each path begins in `points`, and the end of the last one."""
+    roles: Roles
+    """Role of each path; holes follow their outer ring. All points of a feature are one path."""
     features: Ints
+    """Where each feature begins in the paths, and the end of the last one."""
+
+    def take(self, chosen: Ints) -> Paths:
+        """Some of the features, in this order."""
+        numbers = np.diff(self.features)[chosen]
+        paths = spread(self.features[chosen], numbers)
+        counts = np.diff(self.starts)[paths]
+        return Paths(
+            kind=self.kind,
+            rows=self.rows[chosen],
+            points=self.points[spread(self.starts[paths], counts)],
+            starts=np.append(0, np.cumsum(counts)),
+            roles=self.roles[paths],
+            features=np.append(0, np.cumsum(numbers)),
+        )
 
 
-def collect_paths(geometries: Geometries, tile: TileFrame, *, epsg: int) -> list[Paths]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What of a table is in a tile."""
+
+    families: list[Paths]
+    """Polygons before lines before points, as maps paint them. Rings are closed; what rounding broke is broken."""
+    total: int
+    """Features within the tile, before any limit."""
+
+
+def collect_paths(geometries: Geometries, tile: TileFrame, *, epsg: int, limit: int | None = None) -> Found:
     """The parts of geometries that are within the tile and its buffer.
+
+    What lies past 180 degrees is moved by one world, so that it is seen on the other side; and so is what the buffer
+    shows of the other side.
 
     Args:
         geometries: shapely geometries or None.
         tile: the tile.
         epsg: 4326 or 3857, what the coordinates are in.
+        limit: how many features there may be at most.
     """
-    rows, shown = _cut(geometries, _frame(tile, epsg))
-    kinds, rows, shown = _split_collections(rows, shown)
-    found = []
-    for family, numbers in _FAMILIES.items():
-        chosen = np.isin(kinds, numbers)
-        if chosen.any():
-            found.append(_READERS[family](rows[chosen], shown[chosen], tile, epsg))
-    return found
+    world = 360.0 if epsg == _DEGREES else 2 * pi * _RADIUS
+    shown = find_shown(geometries, _frame(tile, epsg), world=world)
+    kinds = _KIND_OF_TYPE[shapely.get_type_id(shown.shapes)]
+    total = len(kinds)
+    if limit is not None and total > limit:
+        kept = most_visible(kinds, _widths(shown.bounds, kinds, tile, epsg), shown.bounds[:, :2], limit)
+        kinds, shown = kinds[kept], shown.take(kept)
+    families = [
+        _read(kind, shown if chosen.all() else shown.take(chosen), tile, epsg)
+        for kind in (POLYGONS, 2, 1)
+        if (chosen := kinds == kind).any()
+    ]
+    return Found(families=families, total=total)
 
 
-def _frame(tile: TileFrame, epsg: int) -> tuple[float, float, float, float]:
+def _frame(tile: TileFrame, epsg: int) -> Frame:
     """The tile with its buffer in the source CRS; mercator keeps axes apart, so it is a rectangle in degrees too."""
     west, south, east, north = tile.mercator_bounds
     margin = (east - west) * BUFFER / EXTENT
@@ -73,114 +114,110 @@ def _frame(tile: TileFrame, epsg: int) -> tuple[float, float, float, float]:
     return west * scale, float(latitudes[0]), east * scale, float(latitudes[1])
 
 
-def _cut(geometries: Geometries, frame: tuple[float, float, float, float]) -> tuple[Ints, Geometries]:
-    import shapely
-
-    west, south, east, north = frame
-    left, bottom, right, top = shapely.bounds(geometries).T
-    # Missing and empty geometries have NaN bounds, which no comparison lets through.
-    rows = np.flatnonzero((left <= east) & (right >= west) & (bottom <= north) & (top >= south))
-    if not len(rows):
-        return rows, geometries[:0]
-    is_inside = (left[rows] >= west) & (right[rows] <= east) & (bottom[rows] >= south) & (top[rows] <= north)
-    shown = geometries[rows]
-    # Cut before projecting and only what crosses the edge, some percent: cutting is the dearest step.
-    if not is_inside.all():
-        shown[~is_inside] = _clip(shown[~is_inside], frame)
-    drawn = ~shapely.is_empty(shown) & ~shapely.is_missing(shown)
-    return (rows, shown) if drawn.all() else (rows[drawn], shown[drawn])
+def _widths(bounds: Floats, kinds: Ints, tile: TileFrame, epsg: int) -> Floats:
+    """Of polygons the side of a square as large as their bounds, of lines the diagonal, of points nothing."""
+    corners = bounds.reshape(-1, 2)
+    if epsg == _DEGREES:
+        corners = np.clip(corners, [-np.inf, -_HIGHEST_LATITUDE], [np.inf, _HIGHEST_LATITUDE])
+    (west, east), (south, north) = _to_units(corners, tile, epsg).reshape(2, -1, 2).transpose(0, 2, 1)
+    width, height = np.abs(east - west), np.abs(south - north)
+    sizes: Floats = np.where(kinds == POLYGONS, np.sqrt(width * height), np.hypot(width, height))
+    sizes[kinds == 1] = 0
+    return sizes
 
 
-def _clip(geometries: Geometries, frame: tuple[float, float, float, float]) -> Geometries:
-    import shapely
-
-    finite = np.isfinite(shapely.bounds(geometries)).all(axis=1)
-    geometries = geometries.copy()
-    geometries[~finite] = None
-    try:
-        clipped: Geometries = shapely.clip_by_rect(geometries, *frame)
-    except shapely.errors.GEOSException:
-        # Self-crossing rings; repairing all costs far more than repairing the few tables that have them.
-        clipped = shapely.intersection(shapely.make_valid(geometries), shapely.box(*frame))
-    return clipped
-
-
-def _split_collections(rows: Ints, shown: Geometries) -> tuple[NDArray[np.integer[Any]], Ints, Geometries]:
-    import shapely
-
-    kinds = shapely.get_type_id(shown)
-    while (kinds == _COLLECTION).any():
-        is_collection = kinds == _COLLECTION
-        parts, of = shapely.get_parts(shown[is_collection], return_index=True)
-        drawn = ~shapely.is_empty(parts)
-        rows = np.concatenate([rows[~is_collection], rows[is_collection][of[drawn]]])
-        shown = np.concatenate([shown[~is_collection], parts[drawn]])
-        order = np.argsort(rows, kind="stable")
-        rows, shown = rows[order], shown[order]
-        kinds = shapely.get_type_id(shown)
-    return kinds, rows, shown
-
-
-def _read_polygons(rows: Ints, shown: Geometries, tile: TileFrame, epsg: int) -> Paths:
-    import shapely
-
-    polygons, feature_of = _parts(shown, multi=6)
-    if shapely.get_num_interior_rings(polygons).any():
-        rings, polygon_of = shapely.get_rings(polygons, return_index=True)
-        roles = np.where(np.append(True, np.diff(polygon_of) > 0), OUTER, HOLE).astype(np.int8)
-        feature_of = feature_of[polygon_of]
-    else:
-        rings, roles = polygons, np.full(len(polygons), OUTER, np.int8)
-    return _finish(3, rows, rings, feature_of, roles, tile, epsg)
-
-
-def _read_lines(rows: Ints, shown: Geometries, tile: TileFrame, epsg: int) -> Paths:
-    lines, feature_of = _parts(shown, multi=5)
-    return _finish(2, rows, lines, feature_of, np.full(len(lines), LINE, np.int8), tile, epsg)
-
-
-def _read_points(rows: Ints, shown: Geometries, tile: TileFrame, epsg: int) -> Paths:
-    return _finish(1, rows, shown, np.arange(len(shown)), np.full(len(shown), POINTS, np.int8), tile, epsg)
-
-
-def _parts(shown: Geometries, *, multi: int) -> tuple[Geometries, Ints]:
-    import shapely
-
-    if not (shapely.get_type_id(shown) == multi).any():
-        return shown, np.arange(len(shown))
-    parts, feature_of = shapely.get_parts(shown, return_index=True)
-    drawn = ~shapely.is_empty(parts)
-    return parts[drawn], feature_of[drawn]
-
-
-def _finish(
-    kind: int, rows: Ints, shapes: Geometries, feature_of: Ints, roles: NDArray[np.int8], tile: TileFrame, epsg: int
-) -> Paths:
-    import shapely
-
-    coordinates = shapely.get_coordinates(shapes)
-    counts = shapely.get_num_coordinates(shapes)
+def _read(kind: int, shown: Shown, tile: TileFrame, epsg: int) -> Paths:
+    coordinates = shapely.get_coordinates(shown.shapes)
+    if not np.isfinite(coordinates.sum()):
+        coordinates, of = shapely.get_coordinates(shown.shapes, return_index=True)
+        is_finite = np.ones(len(shown.shapes), bool)
+        is_finite[of[~np.isfinite(coordinates).all(axis=1)]] = False
+        shown = shown.take(is_finite)
+        coordinates = shapely.get_coordinates(shown.shapes)
+    counts, roles, paths = _LAYOUTS[kind](shown.shapes)
     return Paths(
         kind=kind,
-        rows=rows,
-        points=_to_units(coordinates, tile, epsg),
+        rows=shown.rows,
+        points=_rounded(_to_units(coordinates, tile, epsg)),
         starts=np.append(0, np.cumsum(counts)).astype(np.int64),
         roles=roles,
-        features=np.append(0, np.cumsum(np.bincount(feature_of, minlength=len(rows)))).astype(np.int64),
+        features=np.append(0, np.cumsum(paths)).astype(np.int64),
     )
 
 
-def _to_units(coordinates: NDArray[np.float64], tile: TileFrame, epsg: int) -> Ints:
-    """Tile units, y from the north, rounded."""
+def _to_units(coordinates: Floats, tile: TileFrame, epsg: int) -> Floats:
+    """Tile units; shape (2, points), x and y: all steps then run through memory in order."""
     west, south, east, north = tile.mercator_bounds
-    units = np.empty_like(coordinates)
-    x, y = coordinates[:, 0], coordinates[:, 1]
+    units = coordinates.T.copy()
+    x, y = units
     if epsg == _DEGREES:
-        x = x * (pi * _RADIUS / 180.0)
-        y = np.arctanh(np.sin(np.radians(np.clip(y, -_HIGHEST_LATITUDE, _HIGHEST_LATITUDE)))) * _RADIUS
-    np.multiply(x - west, EXTENT / (east - west), out=units[:, 0])
-    np.multiply(north - y, EXTENT / (north - south), out=units[:, 1])
-    return np.rint(np.nan_to_num(units, copy=False), out=units).astype(np.int64)
+        x *= pi * _RADIUS / 180.0
+        np.radians(y, out=y)
+        np.arctanh(np.sin(y, out=y), out=y)
+        y *= _RADIUS
+    x -= west
+    x *= EXTENT / (east - west)
+    np.subtract(north, y, out=y)
+    y *= EXTENT / (north - south)
+    return units
 
 
-_READERS: Final = {"polygons": _read_polygons, "lines": _read_lines, "points": _read_points}
+def _rounded(units: Floats) -> Ints:
+    points = np.empty((units.shape[1], 2), np.int64)
+    np.rint(units, out=units)
+    points[:, 0], points[:, 1] = units
+    return points
+
+
+Layout = tuple[Ints, Roles, Ints]
+"""Points of each path, role of each path, paths of each feature."""
+
+
+def _lay_out_points(shapes: Geometries) -> Layout:
+    count = len(shapes)
+    return (
+        shapely.get_num_coordinates(shapes).astype(np.int64),
+        np.full(count, POINTS, np.int8),
+        np.ones(count, np.int64),
+    )
+
+
+def _lay_out_lines(shapes: Geometries) -> Layout:
+    is_plain = shapely.get_type_id(shapes) != 5
+    lines, of = shapely.get_parts(shapes[~is_plain], return_index=True)
+    return _merge(shapes, is_plain, lines, of, roles=np.full(len(lines), LINE, np.int8), plain_role=LINE)
+
+
+def lay_out_polygons(shapes: Geometries) -> Layout:
+    """The rings of polygons and multipolygons, none of them empty."""
+    is_plain = (shapely.get_type_id(shapes) == 3) & (shapely.get_num_interior_rings(shapes) == 0)
+    polygons, of = shapely.get_parts(shapes[~is_plain], return_index=True)
+    rings, polygon_of = shapely.get_rings(polygons, return_index=True)
+    roles = np.where(np.append(True, np.diff(polygon_of) > 0)[: len(rings)], OUTER, HOLE).astype(np.int8)
+    return _merge(shapes, is_plain, rings, of[polygon_of], roles=roles, plain_role=OUTER)
+
+
+def _merge(
+    shapes: Geometries, is_plain: NDArray[np.bool_], paths: Geometries, of: Ints, *, roles: Roles, plain_role: int
+) -> Layout:
+    """The layout of shapes of which some are one path each, and the others are taken apart: most need not be."""
+    counts = shapely.get_num_coordinates(shapes).astype(np.int64)
+    if is_plain.all():
+        return counts, np.full(len(shapes), plain_role, np.int8), np.ones(len(shapes), np.int64)
+    sizes = shapely.get_num_coordinates(paths)
+    of, roles, sizes = of[sizes > 0], roles[sizes > 0], sizes[sizes > 0]
+    numbers = np.ones(len(shapes), np.int64)
+    numbers[~is_plain] = np.bincount(of, minlength=int((~is_plain).sum()))
+    begins = np.cumsum(numbers) - numbers
+    all_counts, all_roles = np.empty(int(numbers.sum()), np.int64), np.full(int(numbers.sum()), plain_role, np.int8)
+    at = spread(begins[~is_plain], numbers[~is_plain])
+    all_counts[begins[is_plain]] = counts[is_plain]
+    all_counts[at], all_roles[at] = sizes, roles
+    return all_counts, all_roles, numbers
+
+
+_LAYOUTS: Final[dict[int, Callable[[Geometries], Layout]]] = {
+    1: _lay_out_points,
+    2: _lay_out_lines,
+    POLYGONS: lay_out_polygons,
+}

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isqrt
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fused_jupyter.formats._mvt_numpy import Ints, Tokens, spread, varint_sizes, write_varints
+from fused_jupyter.formats._mvt_kernels import Kernel
+from fused_jupyter.formats._mvt_numpy import Ints, Tokens, varint_sizes
 from fused_jupyter.formats.columns import as_text, plain_values
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 _VALUES_FIELD: Final = 0x22
 _STRING, _FLOAT, _DOUBLE, _UINT, _SINT, _BOOL = 0x0A, 0x15, 0x19, 0x28, 0x30, 0x38
+_MANY_VALUES: Final = 128
+"""Fewer are told apart at once; of more, a sample says whether that is worth it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,70 +37,102 @@ class Tags:
     """How many tokens each feature has."""
 
 
-def encode_tags(columns: Mapping[str, pd.Series[Any]], count: int) -> Tags:
-    """The attributes of `count` features, one row each; what is missing has no tag."""
-    keys, blobs, numbers = [], [], []
-    base = 0
-    for name, column in columns.items():
-        codes, values = _encode_column(column)
-        if values.count and (codes >= 0).any():
-            keys.append(name)
-            numbers.append(np.where(codes >= 0, codes + base, -1))
-            blobs.append(values.body)
-            base += values.count
-    pairs = np.empty((count, len(keys), 2), np.int64)
-    pairs[:, :, 0] = np.arange(len(keys))
-    for position, codes in enumerate(numbers):
-        pairs[:, position, 1] = codes
-    present = pairs[:, :, 1] >= 0
-    tokens = pairs.astype(np.uint32).ravel() if present.all() else pairs[present].astype(np.uint32).ravel()
-    return Tags(keys=tuple(keys), fields=b"".join(blobs), tokens=tokens, counts=2 * present.sum(axis=1, dtype=np.int64))
-
-
 @dataclass(frozen=True, slots=True)
 class _Values:
-    """Some values of the layer: their fields, one after another, and how many they are."""
+    """The values of a column."""
 
+    codes: Ints
+    """The number of each row's value, -1 for none."""
     body: bytes
+    """The values' fields, one after another."""
     count: int
 
 
-def _encode_column(column: pd.Series[Any]) -> tuple[Ints, _Values]:
-    """The number of each row's value, -1 for none, and the values."""
+def encode_tags(columns: Mapping[str, pd.Series[Any]], count: int, kernel: Kernel) -> Tags:
+    """The attributes of `count` features, one row each; what is missing has no tag."""
+    encoded = {name: _encode_column(column, kernel) for name, column in columns.items()}
+    encoded = {name: values for name, values in encoded.items() if values.count and (values.codes >= 0).any()}
+    keys = tuple(encoded)
+    # Columns of few values come first: their numbers are in all features, and should be short ones.
+    order = sorted(range(len(keys)), key=lambda position: encoded[keys[position]].count)
+    pairs = np.empty((count, len(keys), 2), np.uint32)
+    pairs[:, :, 0] = np.arange(len(keys), dtype=np.uint32)
+    is_present = np.ones((count, len(keys)), bool)
+    base = 0
+    for position in order:
+        values = encoded[keys[position]]
+        pairs[:, position, 1] = values.codes + base
+        np.greater_equal(values.codes, 0, out=is_present[:, position])
+        base += values.count
+    return Tags(
+        keys=keys,
+        fields=b"".join(encoded[keys[position]].body for position in order),
+        tokens=pairs.ravel() if is_present.all() else pairs[is_present].ravel(),
+        counts=2 * is_present.sum(axis=1, dtype=np.int64),
+    )
+
+
+def _encode_column(column: pd.Series[Any], kernel: Kernel) -> _Values:
     dtype = column.dtype
     if isinstance(dtype, np.dtype) and dtype.kind in _FIXED:
-        codes, uniques = pd.factorize(column.to_numpy())
-        return codes.astype(np.int64), _Values(_FIXED[dtype.kind](uniques), len(uniques))
+        return _encode_fixed(column.to_numpy(), kernel)
     if str(dtype) == "category":
-        return _encode_categories(column)
+        return _encode_categories(column, kernel)
     if dtype.kind in _FIXED:
-        return _encode_nullable(column)
+        is_present = column.notna().to_numpy()
+        values = column[is_present].to_numpy(_PLAIN[dtype.kind])
+        return _with_gaps(_encode_fixed(values, kernel), is_present)
     if dtype.kind in "mM":
-        return _encode_moments(column)
-    return _encode_texts(column) or _encode_objects(column)
+        codes, moments = pd.factorize(column)
+        texts = [moment.isoformat() for moment in cast("Iterable[Any]", moments)]
+        return _Values(codes.astype(np.int64), _encode_strings(texts, kernel), len(texts))
+    return _encode_texts(column, kernel) or _encode_objects(column, kernel)
 
 
-def _encode_nullable(column: pd.Series[Any]) -> tuple[Ints, _Values]:
-    missing = column.isna().to_numpy()
-    present = column[~missing].to_numpy(_PLAIN[column.dtype.kind])
-    codes = np.full(len(column), -1, np.int64)
-    codes[~missing], values = _encode_column(pd.Series(present))
-    return codes, values
+def _with_gaps(values: _Values, is_present: NDArray[np.bool_]) -> _Values:
+    if is_present.all():
+        return values
+    codes = np.full(len(is_present), -1, np.int64)
+    codes[is_present] = values.codes
+    return _Values(codes, values.body, values.count)
 
 
-def _encode_moments(column: pd.Series[Any]) -> tuple[Ints, _Values]:
-    codes, moments = pd.factorize(column)
-    body = _encode_strings([moment.isoformat() for moment in cast("Iterable[Any]", moments)])
-    return codes.astype(np.int64), _Values(body, len(moments))
+def _encode_fixed(values: NDArray[Any], kernel: Kernel) -> _Values:
+    if values.dtype.kind == "f" and (is_missing := np.isnan(values)).any():
+        return _with_gaps(_encode_fixed(values[~is_missing], kernel), ~is_missing)
+    if values.dtype.kind != "b" and _seem_distinct(values):
+        codes, distinct = np.arange(len(values)), values
+    else:
+        codes, distinct = pd.factorize(values)
+    return _Values(codes.astype(np.int64, copy=False), _FIXED[values.dtype.kind](distinct, kernel), len(distinct))
 
 
-def _encode_categories(column: pd.Series[Any]) -> tuple[Ints, _Values]:
-    codes, values = _encode_column(column.cat.categories.to_series())
-    own = column.cat.codes.to_numpy().astype(np.int64)
-    return np.where(own < 0, -1, codes[own] if len(codes) else -1), values
+def _seem_distinct(values: NDArray[Any]) -> bool:
+    """Whether it is not worth looking for equal values, by those beside one another and a sample.
+
+    Two equal values more cost a tile some bytes; to find all equal ones costs a column most of its time.
+    """
+    count = len(values)
+    if count < _MANY_VALUES or np.count_nonzero(values[1:] == values[:-1]) * 20 > count:
+        return False
+    sample = values[:: max(1, count // _sample_size(count))]
+    return len(np.unique(sample)) == len(sample)
 
 
-def _encode_texts(column: pd.Series[Any]) -> tuple[Ints, _Values] | None:
+def _sample_size(count: int) -> int:
+    """Of so many values of which each is there twice, a sample of this size has a pair for all but certain."""
+    return max(_MANY_VALUES, 4 * isqrt(count))
+
+
+def _encode_categories(column: pd.Series[Any], kernel: Kernel) -> _Values:
+    own = column.cat.codes.to_numpy()
+    is_present = own >= 0
+    used, codes = np.unique(own[is_present], return_inverse=True)
+    values = _encode_column(column.cat.categories[used].to_series(), kernel)
+    return _with_gaps(_Values(values.codes[codes], values.body, values.count), is_present)
+
+
+def _encode_texts(column: pd.Series[Any], kernel: Kernel) -> _Values | None:
     """As `_encode_column`, for texts; None if the column has anything else."""
     import pyarrow as pa
 
@@ -107,16 +143,30 @@ def _encode_texts(column: pd.Series[Any]) -> tuple[Ints, _Values] | None:
     if not (pa.types.is_string(array.type) or pa.types.is_large_string(array.type)):
         return None
     array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+    if array.null_count:
+        present = _encode_text_array(array.drop_null(), kernel)
+        return _with_gaps(present, array.is_valid().to_numpy(zero_copy_only=False))
+    return _encode_text_array(array, kernel)
+
+
+def _encode_text_array(array: pa.Array, kernel: Kernel) -> _Values:
+    count = len(array)
+    if count >= _MANY_VALUES:
+        sample = array.take(np.arange(0, count, max(1, count // _sample_size(count))))
+        beside = array[: _sample_size(count)]
+        if all(len(some.dictionary_encode().dictionary) == len(some) for some in (sample, beside)):
+            return _Values(np.arange(count), _encode_strings(array, kernel), count)
     encoded = array.dictionary_encode()
-    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-    return codes, _Values(_encode_strings(encoded.dictionary), len(encoded.dictionary))
+    codes = encoded.indices.to_numpy().astype(np.int64)
+    return _Values(codes, _encode_strings(encoded.dictionary, kernel), len(encoded.dictionary))
 
 
-def _encode_booleans(values: NDArray[np.bool_]) -> bytes:
+def _encode_booleans(values: NDArray[np.bool_], kernel: Kernel) -> bytes:
+    del kernel
     return b"".join(_field(bytes((_BOOL, value))) for value in values.tolist())
 
 
-def _encode_integers(values: NDArray[np.integer[Any]]) -> bytes:
+def _encode_integers(values: NDArray[np.integer[Any]], kernel: Kernel) -> bytes:
     if values.dtype.kind == "i":
         values = values.astype(np.int64)
     negative = values < 0
@@ -126,10 +176,11 @@ def _encode_integers(values: NDArray[np.integer[Any]]) -> bytes:
     fields[:, 2] = np.where(negative, _SINT, _UINT)
     fields[:, 3] = numbers
     fields[:, 1] = 1 + varint_sizes(numbers)
-    return write_varints(fields.ravel())
+    return kernel.write_varints(fields.ravel())
 
 
-def _encode_floats(values: NDArray[np.floating[Any]]) -> bytes:
+def _encode_floats(values: NDArray[np.floating[Any]], kernel: Kernel) -> bytes:
+    del kernel
     values = values.astype(np.float32 if values.dtype.itemsize <= 4 else np.float64)
     width = values.dtype.itemsize
     fields = np.empty((len(values), 3 + width), np.uint8)
@@ -138,42 +189,34 @@ def _encode_floats(values: NDArray[np.floating[Any]]) -> bytes:
     return fields.tobytes()
 
 
-def _encode_strings(texts: Sequence[str] | pa.Array) -> bytes:
+def _encode_strings(texts: Sequence[str] | pa.Array, kernel: Kernel) -> bytes:
     import pyarrow as pa
 
-    array = texts.cast(pa.large_string()) if isinstance(texts, pa.Array) else pa.array(texts, pa.large_string())
+    array = texts if isinstance(texts, pa.Array) else pa.array(texts, pa.large_string())
     _, offsets, data = array.buffers()
-    begins = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
-    sizes = np.diff(begins)
-    prefix = np.empty((len(sizes), 4), np.uint64)
-    prefix[:, 0], prefix[:, 1] = _VALUES_FIELD, 1 + varint_sizes(sizes) + sizes
-    prefix[:, 2], prefix[:, 3] = _STRING, sizes
-    prefix_sizes = 2 + varint_sizes(prefix[:, 1]) + varint_sizes(sizes)
-    fields = np.empty(int((prefix_sizes + sizes).sum()), np.uint8)
-    at = np.cumsum(prefix_sizes + sizes) - prefix_sizes - sizes
-    fields[spread(at, prefix_sizes)] = np.frombuffer(write_varints(prefix.ravel()), np.uint8)
-    fields[spread(at + prefix_sizes, sizes)] = np.frombuffer(data or b"", np.uint8)[begins[0] : begins[-1]]
-    return fields.tobytes()
+    width = np.int64 if pa.types.is_large_string(array.type) else np.int32
+    begins = np.frombuffer(offsets, width)[array.offset : array.offset + len(array) + 1].astype(np.int64)
+    return kernel.write_texts(np.frombuffer(data or b"", np.uint8), begins)
 
 
-def _encode_objects(column: pd.Series[Any]) -> tuple[Ints, _Values]:
+def _encode_objects(column: pd.Series[Any], kernel: Kernel) -> _Values:
     """Columns of mixed types: each value as what it is, equal only to its like (1, 1.0 and True are three values)."""
     numbers: dict[bytes, int] = {}
     codes = np.full(len(column), -1, np.int64)
     for row, value in enumerate(plain_values(column)):
         if value is not None:
-            codes[row] = numbers.setdefault(_encode_any(value), len(numbers))
-    return codes, _Values(b"".join(numbers), len(numbers))
+            codes[row] = numbers.setdefault(_encode_any(value, kernel), len(numbers))
+    return _Values(codes, b"".join(numbers), len(numbers))
 
 
-def _encode_any(value: Any) -> bytes:
+def _encode_any(value: Any, kernel: Kernel) -> bytes:
     if isinstance(value, bool | np.bool_):
         return _field(bytes((_BOOL, bool(value))))
-    if isinstance(value, int | np.integer) and -(1 << 63) <= value < (1 << 63):
-        return _encode_integers(np.array([int(value)], np.int64))
+    if isinstance(value, int | np.integer) and -(1 << 63) <= value < (1 << 64):
+        return _encode_integers(np.array([int(value)], np.uint64 if value >> 63 > 0 else np.int64), kernel)
     if isinstance(value, float | np.floating):
-        return _encode_floats(np.array([float(value)]))
-    return _encode_strings([as_text(value)])
+        return _encode_floats(np.array([float(value)]), kernel)
+    return _encode_strings([as_text(value)], kernel)
 
 
 def _field(message: bytes) -> bytes:
@@ -190,7 +233,7 @@ def varint(value: int) -> bytes:
     return bytes(encoded)
 
 
-_FIXED: Final[dict[str, Callable[[NDArray[Any]], bytes]]] = {
+_FIXED: Final[dict[str, Callable[[NDArray[Any], Kernel], bytes]]] = {
     "b": _encode_booleans,
     "i": _encode_integers,
     "u": _encode_integers,

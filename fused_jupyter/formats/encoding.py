@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from fused_jupyter.errors import FusedError, UdfSerializationError
 from fused_jupyter.formats.catalog import FORMATS
-from fused_jupyter.formats.kinds import Kind, kind_of, type_name
+from fused_jupyter.formats.kinds import Kind, content, kind_of, picture_format, type_name
 from fused_jupyter.formats.negotiation import Wanted, choose
 from fused_jupyter.formats.target import Target, Written
 
@@ -52,14 +52,22 @@ def encode(value: Any, *, wanted: Wanted, target: Target | None = None) -> Encod
     b'{"answer":42}'
     """
     target = target or Target()
-    kind = kind_of(value)
+    kind, given = kind_of(value), type_name(value)
     if kind is Kind.RESPONSE:
         from fused_jupyter.formats.responses import pass_response
 
         return pass_response(value)
+    if kind is Kind.TABLE:
+        from fused_jupyter.formats.capsules import settle
+
+        # A stream can be read once, but here it is asked for its rows as well, and whether there are geometries in it.
+        value = settle(value)
+        kind = kind_of(value)
     is_empty = _EMPTINESS.get(kind, _never)(value)
-    described = kind.value if kind is Kind.NOTHING else f"{kind.value} ({type_name(value)})"
-    name = choose(wanted, kind, described=described, is_empty=is_empty, for_tile=target.tile is not None)
+    described = kind.value if kind is Kind.NOTHING else f"{kind.value} ({given})"
+    native = picture_format(content(value)) if kind is Kind.PICTURE else ""
+    for_tile = target.tile is not None
+    name = choose(wanted, kind, described=described, is_empty=is_empty, for_tile=for_tile, native=native)
     if not name:
         return Encoded(body=b"", media_type="", format="", status=_NO_CONTENT)
     # An empty table keeps its columns where the format has columns; an array of no pixels is no picture.

@@ -18,7 +18,7 @@ _FOR_TILES: Final = {
     Kind.ARRAY: "png",
     Kind.NUMBERS: "json",
     Kind.RASTER: "png",
-    Kind.PICTURE: "bin",
+    Kind.PICTURE: "png",
     Kind.BYTES: "bin",
     Kind.CHART: "png",
     Kind.PAGE: "html",
@@ -26,6 +26,9 @@ _FOR_TILES: Final = {
     Kind.BUNDLE: "zip",
 }
 _FOR_FILES: Final = _FOR_TILES | {Kind.NOTHING: "json", Kind.GEOMETRIES: "parquet", Kind.CHART: "html"}
+_NO_TILES: Final = frozenset({"tiff"})
+"""Formats of pictures that maps do not draw."""
+
 _RASTERS: Final = frozenset({Kind.ARRAY, Kind.RASTER, Kind.PICTURE})
 _TABLES: Final = frozenset({Kind.GEOMETRIES, Kind.TABLE})
 
@@ -70,7 +73,7 @@ class Wanted:
         )
 
 
-def choose(wanted: Wanted, kind: Kind, *, described: str, is_empty: bool, for_tile: bool) -> str:
+def choose(wanted: Wanted, kind: Kind, *, described: str, is_empty: bool, for_tile: bool, native: str = "") -> str:
     """The name of the format to write, ``""`` for an empty tile that nobody wants in a certain format.
 
     Args:
@@ -78,6 +81,7 @@ def choose(wanted: Wanted, kind: Kind, *, described: str, is_empty: bool, for_ti
         kind: what the value is.
         described: the value in words, for the error.
         is_empty: whether it has no rows or pixels; every format can say that.
+        native: the format that the value is in already, where it is the bytes of a picture.
         for_tile: whether the request is for a tile; it changes what is best where nothing is named.
 
     Raises:
@@ -92,6 +96,8 @@ def choose(wanted: Wanted, kind: Kind, *, described: str, is_empty: bool, for_ti
         able = ", ".join(formats_for(kind))
         asked = " or ".join(names)
         raise NotAcceptableError(f"The UDF returned {described}, which {asked} cannot hold; formats that can: {able}")
+    if native and not (for_tile and native in _NO_TILES):
+        return native
     if for_tile:
         return _FOR_TILES[Kind.NOTHING if is_empty and kind is Kind.TABLE else kind]
     return _FOR_FILES[kind]
@@ -141,7 +147,8 @@ def _accepted(header: str) -> tuple[str, ...]:
             return ()
         weight = next((piece[2:] for piece in parameters if piece.startswith("q=")), "1")
         wanted += [(_weight(weight), name) for kind, name in BY_MEDIA_TYPE.items() if _matches(kind, media_type)]
-    ranked = sorted((pair for pair in wanted if pair[0] > 0), key=lambda pair: -pair[0])
+    order = list(FORMATS)
+    ranked = sorted((pair for pair in wanted if pair[0] > 0), key=lambda pair: (-pair[0], order.index(pair[1])))
     if header.strip() and not ranked:
         raise NotAcceptableError(f"Accept: got {header!r}; known are {', '.join(BY_MEDIA_TYPE)}")
     return tuple(dict.fromkeys(name for _, name in ranked))

@@ -28,7 +28,8 @@ _GRAY, _RGB, _PALETTE, _GRAY_ALPHA, _RGBA = 0, 2, 3, 4, 6
 _COLOUR_TYPES: Final = {1: _GRAY, 2: _GRAY_ALPHA, 3: _RGB, 4: _RGBA}
 _LEVEL: Final = 1
 _SAMPLE_ROWS: Final = 4
-_FEW_COLOURS: Final = 64
+_FLAT: Final = 0.25
+"""Share of samples that differ from their left neighbour, below which runs tell more than differences."""
 _OPAQUE: Final = 255
 
 
@@ -45,25 +46,30 @@ def write_png(pixels: Pixels, *, transparent: tuple[int, ...] | None = None) -> 
     header = (width, height, 8, _COLOUR_TYPES[samples])
     chunks = {} if transparent is None else {b"tRNS": struct.pack(f">{len(transparent)}H", *transparent)}
     rows = pixels.reshape(height, width * samples)
-    filtered = _without_filter(rows) if samples > 2 and _has_few_colours(pixels) else _with_up_filter(rows)
+    filtered = _without_filter(rows) if samples > 2 and _is_flat(pixels) else _with_up_filter(rows)
     return _assemble(header, chunks, filtered)
 
 
-def write_palette_png(indices: Pixels, palette: NDArray[np.uint8]) -> bytes:
+def write_palette_png(indices: Pixels, palette: NDArray[np.uint8], *, is_ramp: bool = False) -> bytes:
     """A PNG of colours by number, packed to as few bits as the colours need.
 
     Args:
         indices: shape (height, width), each below the palette's length.
         palette: shape (colours, 4), red, green, blue, alpha.
+        is_ramp: whether near numbers mean near values, so that differences are smaller than the numbers themselves.
     """
-    indices, palette = _keep_used(indices, palette)
+    has_shades = is_ramp and not _is_flat(indices)
+    if not has_shades:
+        indices, palette = _keep_used(indices, palette)
     height, width = indices.shape
     bits = next(bits for bits in (1, 2, 4, 8) if len(palette) <= 1 << bits)
     chunks = {b"PLTE": palette[:, :3].tobytes()}
     seen_through = np.flatnonzero(palette[:, 3] != _OPAQUE)
     if seen_through.size:
         chunks[b"tRNS"] = palette[: seen_through[-1] + 1, 3].tobytes()
-    return _assemble((width, height, bits, _PALETTE), chunks, _without_filter(_pack(indices, bits)))
+    rows = _pack(indices, bits)
+    filtered = _with_up_filter(rows) if has_shades and bits == 8 else _without_filter(rows)
+    return _assemble((width, height, bits, _PALETTE), chunks, filtered)
 
 
 @lru_cache(maxsize=8)
@@ -79,12 +85,10 @@ def _drop_opaque_alpha(pixels: Pixels) -> Pixels:
     return pixels
 
 
-def _has_few_colours(pixels: Pixels) -> bool:
-    # A class map or colour map repeats whole pixels, which deflate finds by itself and a filter would hide.
-    sample = pixels[:: max(1, len(pixels) // _SAMPLE_ROWS)].astype(np.uint32)
-    weights = np.array([1, 1 << 8, 1 << 16, 1 << 24], np.uint32)[: pixels.shape[2]]
-    colours = np.unique(sample @ weights).size
-    return bool(colours <= max(_FEW_COLOURS, sample.shape[0] * sample.shape[1] // 4))
+def _is_flat(pixels: Pixels) -> bool:
+    # Where most pixels repeat their neighbour, deflate finds that by itself and a filter would hide it.
+    sample = pixels[:: max(1, len(pixels) // _SAMPLE_ROWS)]
+    return bool((sample[:, 1:] != sample[:, :-1]).mean() < _FLAT) if sample.shape[1] > 1 else True
 
 
 def _without_filter(rows: Pixels) -> Pixels:
@@ -105,30 +109,32 @@ def _with_up_filter(rows: Pixels) -> Pixels:
 
 
 def _keep_used(indices: Pixels, palette: NDArray[np.uint8]) -> tuple[Pixels, NDArray[np.uint8]]:
-    # Half the bytes for a class map; the sample keeps the count from being paid for by pictures with many colours.
-    if len(palette) <= 16 or np.unique(indices[:: max(1, len(indices) // _SAMPLE_ROWS)]).size > 16:
+    # Half the bytes for a class map; the sample keeps the search from being paid for by pictures with many colours.
+    if len(palette) <= 16:
         return indices, palette
-    body = indices.tobytes()
-    used = np.array([index for index in range(len(palette)) if index in body], np.intp)
-    if len(used) > 16:
-        return indices, palette
-    new_index = np.zeros(256, np.uint8)
-    new_index[used] = np.arange(len(used))
-    # Bytes, not arrays: the two searches through them run at the speed of memory.
-    renumbered = np.frombuffer(body.translate(new_index.tobytes()), np.uint8)
-    return renumbered.reshape(indices.shape), palette[used]
+    used = np.unique(indices[:: max(1, len(indices) // _SAMPLE_ROWS)])
+    while len(used) <= 16:
+        new_index = np.full(256, _OPAQUE, np.uint8)
+        new_index[used] = np.arange(len(used))
+        # Bytes, not arrays: the two searches through them run at the speed of memory.
+        body = indices.tobytes().translate(new_index.tobytes())
+        if _OPAQUE not in body:
+            return np.frombuffer(body, np.uint8).reshape(indices.shape), palette[used]
+        used = np.append(used, indices.flat[body.index(_OPAQUE)])
+    return indices, palette
 
 
 def _pack(indices: Pixels, bits: int) -> Pixels:
-    if bits == 8:
-        return indices
     height, width = indices.shape
     slots = 8 // bits
-    padded = np.zeros((height, -(-width // slots) * slots), np.uint8)
-    padded[:, :width] = indices
-    packed = np.zeros((height, padded.shape[1] // slots), np.uint8)
-    for slot in range(slots):
-        packed |= padded[:, slot::slots] << np.uint8(8 - bits * (slot + 1))
+    packed = np.zeros((height, -(-width // slots) * slots), np.uint8) if width % slots else indices
+    if packed is not indices:
+        packed[:, :width] = indices
+    while bits < 8:
+        # Two neighbours as one number of 16 bits, the left one in its lower half: both move to one byte in one go.
+        pairs = np.ascontiguousarray(packed).view("<u2")
+        packed = ((pairs << np.uint16(bits)) | (pairs >> np.uint16(8))).astype(np.uint8)
+        bits *= 2
     return packed
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
+from functools import reduce
+from io import BytesIO
 from math import isfinite
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +15,14 @@ from numpy.typing import NDArray
 from fused_jupyter.errors import UdfSerializationError
 from fused_jupyter.formats.kinds import Kind, kind_of, type_name
 
+if TYPE_CHECKING:
+    from fused_jupyter.formats.frame import TileFrame
+
 Sides = tuple[float, float, float, float]
+Mask = NDArray[np.bool_]
 
 WGS84: Final = "EPSG:4326"
 _MOST_BANDS: Final = 4
-_ONE_BAND_MODES: Final = frozenset({"1", "L", "I", "I;16", "F"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,50 +31,65 @@ class Raster:
 
     data: NDArray[Any]
     """Pixels, shape (bands, height, width); bool, integers or floats."""
-    mask: NDArray[np.bool_] | None = None
-    """True where there is no data, shape (height, width). NaN counts as no data beside it."""
+    mask: Mask | None = None
+    """True where there is no data, shape (1 or bands, height, width). NaN and `nodata` count as no data beside it."""
+    nodata: float | None = None
+    """A pixel that has this value in all bands is no data."""
     bounds: Sides | None = None
     """(west, south, east, north) of the outer edges in the units of `crs`; None: it covers whatever is asked for."""
     crs: str = WGS84
-    """Anything that names a CRS: ``EPSG:…`` or WKT."""
+    """Anything that names a CRS: ``EPSG:…`` or WKT; empty where nobody knows."""
+    misplaced: str = ""
+    """Why it has coordinates but no rectangle of them, and what to do; empty where it has a place or needs none."""
     domain: tuple[float, float] | None = None
     """The least and greatest value that the data can have, where its author says."""
+    names: tuple[str, ...] = ()
+    """What the bands are called; empty where they have no names."""
+    are_steps: bool = False
+    """Whether the bands are moments or heights, so that a picture shows but one of them."""
 
     def __post_init__(self) -> None:
         if self.data.ndim != 3 or self.data.dtype.kind not in "buif":
+            hint = "; take its .real or abs(), or ask for npy" if self.data.dtype.kind == "c" else ""
             raise UdfSerializationError(
                 f"The UDF returned an array of {self.data.dtype} with shape {self.data.shape}; a picture needs bool,"
-                " integers or floats with shape (height, width), (bands, height, width) or (height, width, bands)"
+                f" integers or floats with shape (height, width), (bands, height, width) or (height, width, bands){hint}"
             )
 
 
-def to_raster(value: Any) -> Raster:
-    """The raster behind a value of kind RASTER.
+def to_raster(value: Any, tile: TileFrame | None = None) -> Raster:
+    """The raster behind a value of kind ARRAY, RASTER or PICTURE.
 
     Three dimensions are (bands, height, width) if the first is at most 4, else (height, width, bands) if the last is;
-    of more bands than 4 the shorter end counts. Leading dimensions of length 1 are dropped.
+    of more bands than 4 the shorter end counts. Of leading dimensions beyond three the first of each is taken.
+
+    Args:
+        value: what the UDF returned.
+        tile: what the raster is for; what is read from a file or computed by need may be cut to its surroundings.
 
     Raises:
-        UdfSerializationError: complex or non-numeric pixels, another number of dimensions, bounds of no rectangle.
+        UdfSerializationError: complex or non-numeric pixels, fewer than two dimensions, bounds of no rectangle.
     """
     if isinstance(value, tuple):
-        array, bounds = value
-        raster = to_raster(array)
-        return Raster(data=raster.data, mask=raster.mask, bounds=_read_bounds(bounds), domain=raster.domain)
+        return _raster_with_bounds(*value)
     if isinstance(value, np.ndarray):
         return _raster_of_array(value)
+    if isinstance(value, bytes | bytearray | memoryview | BytesIO):
+        from fused_jupyter.formats.images import raster_of_bytes
+
+        return raster_of_bytes(value, tile)
     if hasattr(value, "getbands"):
-        return _raster_of_image(value)
+        from fused_jupyter.formats.images import raster_of_image
+
+        return raster_of_image(value)
     from fused_jupyter.formats.grids import raster_of_xarray
 
-    return raster_of_xarray(value)
+    return raster_of_xarray(value, tile)
 
 
 def bands_first(pixels: Any) -> NDArray[Any]:
     """The array with shape (bands, height, width); see `to_raster` for how the order is told."""
-    array: NDArray[Any] = np.asarray(pixels)
-    while array.ndim > 3 and array.shape[0] == 1:
-        array = array[0]
+    array: NDArray[Any] = first_of_leading(np.asanyarray(pixels))
     if array.ndim == 2:
         return array[None]
     if array.ndim != 3 or array.shape[0] <= _MOST_BANDS:
@@ -78,26 +99,52 @@ def bands_first(pixels: Any) -> NDArray[Any]:
     return array
 
 
-def any_band(mask: NDArray[Any]) -> NDArray[np.bool_]:
-    """True where any band of (bands, height, width) is."""
-    return np.asarray(mask[0] if len(mask) == 1 else mask.any(axis=0), dtype=np.bool_)
+def first_of_leading(array: Any) -> Any:
+    """The first of each dimension before the last three, with a warning where there are more."""
+    leading = array.shape[:-3]
+    if not leading:
+        return array
+    if max(leading) > 1:
+        shape = " x ".join(map(str, leading))
+        warnings.warn(f"Only the first of {shape} rasters is shown; choose in the UDF, e.g. array[0]", stacklevel=2)
+    return array[(0,) * len(leading)]
 
 
-def _raster_of_array(array: NDArray[Any]) -> Raster:
-    data = bands_first(array)
-    mask: NDArray[np.bool_] | None = None
-    if isinstance(array, np.ma.MaskedArray) and array.mask is not np.ma.nomask:
-        mask = any_band(bands_first(np.ma.getmaskarray(array)))
-    return Raster(data=data, mask=mask)
+def missing_pixels(raster: Raster, bands: slice) -> Mask | None:
+    """True where these bands have no data, shape (height, width); None where all do."""
+    data = raster.data[bands]
+    found = [] if raster.mask is None else [raster.mask if len(raster.mask) == 1 else raster.mask[bands]]
+    if data.dtype.kind == "f":
+        found.append(np.isnan(data))
+    missing: list[Mask] = [mask[0] if len(mask) == 1 else np.asarray(mask.any(axis=0)) for mask in found]
+    if (nodata := in_dtype(raster.nodata, data.dtype)) is not None:
+        # Of three bands all must have the value, as GDAL has it: pure red is no hole in a picture whose nodata is 0.
+        equal = data == nodata
+        missing.append(equal[0] if len(equal) == 1 else equal.all(axis=0))
+    return reduce(np.logical_or, missing) if missing else None
 
 
-def _raster_of_image(image: Any) -> Raster:
-    # Via RGBA, so that a black pixel of a picture stays black: the rule that black is empty is for arrays.
-    as_it_is = image.mode in _ONE_BAND_MODES
-    return Raster(data=bands_first(image if as_it_is else image.convert("RGBA")))
+def in_dtype(value: float | None, dtype: np.dtype[Any]) -> Any:
+    """The value as a scalar of that type; None where no pixel of that type can have it, and for NaN."""
+    if value is None or value != value or dtype.kind == "b":  # noqa: PLR0124  NaN
+        return None
+    if dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            return dtype.type(value)
+    limits = np.iinfo(dtype)
+    is_held = isfinite(value) and value == int(value) and limits.min <= value <= limits.max
+    return dtype.type(int(value)) if is_held else None
 
 
-def _read_bounds(bounds: Any) -> Sides:
+def read_bounds(bounds: Any) -> Sides:
+    """Bounds as they were returned beside an array, in degrees; an east below the west is counted on.
+
+    Raises:
+        UdfSerializationError: no rectangle.
+
+    >>> read_bounds([170, -20, -170, 20])
+    (170.0, -20.0, 190.0, 20.0)
+    """
     if kind_of(bounds) is Kind.GEOMETRIES:
         from fused_jupyter.formats.frames import to_frame
 
@@ -113,3 +160,18 @@ def _read_bounds(bounds: Any) -> Sides:
             " degrees, with south below north"
         )
     return west, south, east + 360.0 if east < west else east, north
+
+
+def _raster_with_bounds(array: Any, bounds: Any) -> Raster:
+    # The bounds win over a place that the array knows; only which way is north is still its own to say.
+    if hasattr(array, "dims"):
+        from fused_jupyter.formats.grids import upright_xarray
+
+        array = upright_xarray(array)
+    return replace(to_raster(array), bounds=read_bounds(bounds), crs=WGS84, misplaced="")
+
+
+def _raster_of_array(array: NDArray[Any]) -> Raster:
+    data = bands_first(array)
+    mask = np.ma.getmask(data)
+    return Raster(data=np.ma.getdata(data), mask=np.asarray(mask) if np.ndim(mask) else None)

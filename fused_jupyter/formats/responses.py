@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +38,9 @@ def _body(response: Any) -> bytes:
         except OSError as exc:
             raise UdfSerializationError(f"The UDF returned a FileResponse of {str(path)!r}: {exc.strerror}") from exc
     if (parts := getattr(response, "body_iterator", None)) is not None:
-        return asyncio.run(_collect(parts))
+        # In a thread of its own, for the thread of a kernel runs a loop already.
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(copy_context().run, asyncio.run, _collect(parts)).result()
     raise UdfSerializationError(
         f"The UDF returned {type_name(response)}, which has no body to send; return a plain Response or the data"
     )

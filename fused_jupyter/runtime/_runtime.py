@@ -9,14 +9,17 @@ import pickle
 import secrets
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fused_jupyter.engines import WORKER_VARIABLE
-from fused_jupyter.errors import ArgumentError, NoServerError, UdfRuntimeError, UdfSerializationError, UnknownUdfError
-from fused_jupyter.runtime.link import HostLink
+from fused_jupyter.errors import ArgumentError, FusedError, NoServerError, UdfSerializationError, UnknownUdfError
+from fused_jupyter.runtime.link import HostLink, OnText
+from fused_jupyter.runtime.outcome import Lines, Outcome, show
 from fused_jupyter.runtime.registry import Registry
 from fused_jupyter.runtime.server import JupyterServer, find_server, server_pid
 from fused_jupyter.settings import Options
@@ -61,31 +64,64 @@ class KernelRuntime:
         """Run a UDF in a worker and give the Python object; what it prints appears as it comes.
 
         Raises:
+            FusedError: as `outcome` does.
+        """
+        return self.outcome(definition, arguments, tile=tile, cache_max_age=cache_max_age).value
+
+    def outcome(
+        self,
+        definition: UdfDefinition,
+        arguments: Mapping[str, Any],
+        *,
+        tile: Tile | None,
+        cache_max_age: str | None,
+        on_text: OnText = show,
+    ) -> Outcome:
+        """Run a UDF in a worker, and tell what that cost; `on_text` gets what it prints as it comes.
+
+        Raises:
             UdfRuntimeError: the UDF raised.
             ArgumentError: an argument does not fit, or cannot travel.
-            FusedError: what else may happen on the way.
+            FusedError: what else may happen on the way. Each has the output of the run, as far as it came.
         """
+        return self._outcome(definition, arguments, _run_of(definition, tile, cache_max_age), on_text=on_text)
+
+    def profile(self, definition: UdfDefinition, arguments: Mapping[str, Any], *, tile: Tile | None) -> Outcome:
+        """The same with the time of each line, from a run of its own: nothing of it is kept.
+
+        Raises:
+            FusedError: as `outcome` does.
+        """
+        run = replace(_run_of(definition, tile, "0"), profile=True)
+        return self._outcome(definition, arguments, run, on_text=show)
+
+    def _outcome(
+        self, definition: UdfDefinition, arguments: Mapping[str, Any], run: Run, *, on_text: OnText
+    ) -> Outcome:
         body = _pickled(arguments)
         if definition.digest not in self._handed_over:
             self._publish(definition, register=False)
         self._started = True
+        printed: dict[str, list[str]] = {"stdout": [], "stderr": []}
 
-        def make(number: int) -> Run:
-            return Run(
-                id=number,
-                udf=definition.name,
-                digest=definition.digest,
-                tile=None if tile is None else (tile.z, tile.x, tile.y),
-                returns="object",
-                cache_max_age=cache_max_age,
-                stream=True,
-            )
+        def hear(stream: str, text: str) -> None:
+            printed[stream].append(text)
+            on_text(stream, text)
 
         try:
-            reply, answer = self.link.run(make, body, on_text=_show)
-        except UdfRuntimeError as exc:
+            reply, answer = self.link.run(lambda number: replace(run, id=number), body, on_text=hear)
+        except FusedError as exc:
+            exc.stdout, exc.stderr = ("".join(pieces) for pieces in printed.values())
             raise self._with_hint(exc) from None
-        return _unpickled(answer, reply.buffers)
+        return Outcome(
+            value=_unpickled(answer, reply.buffers),
+            seconds=reply.seconds,
+            peak_memory=reply.peak_memory,
+            cached=reply.cached,
+            stdout="".join(printed["stdout"]),
+            stderr="".join(printed["stderr"]),
+            lines=_lines(reply.profile),
+        )
 
     def status(self) -> dict[str, Any]:
         """What the host says of itself."""
@@ -137,7 +173,7 @@ class KernelRuntime:
         for share, udf in self._shares.items():
             await client.reply_to(Grant(id=client.next_number(), share=share, udf=udf))
 
-    def _with_hint(self, exc: UdfRuntimeError) -> UdfRuntimeError:
+    def _with_hint(self, exc: FusedError) -> FusedError:
         """A name that only the notebook has is the most usual mistake; say so."""
         if exc.child_exception_class == "NameError":
             name = exc.message.partition("'")[2].partition("'")[0]
@@ -165,6 +201,50 @@ class WorkerRuntime:
         from fused_jupyter.engines.execute import call
 
         return call(definition, arguments, tile=tile).value
+
+    def outcome(
+        self,
+        definition: UdfDefinition,
+        arguments: Mapping[str, Any],
+        *,
+        tile: Tile | None,
+        cache_max_age: str | None,
+        on_text: OnText = show,
+    ) -> Outcome:
+        """The same, and what it cost; what the UDF prints is passed on when it has ended.
+
+        The peak of memory is known only where it exceeds that of the calling UDF.
+        """
+        from fused_jupyter.engines.execute import call
+        from fused_jupyter.engines.memory import highest_memory
+        from fused_jupyter.engines.streams import Captured
+
+        highest, started, printed = highest_memory(), time.perf_counter(), Captured()
+        try:
+            with printed:
+                called = call(definition, arguments, tile=tile)
+        except FusedError as exc:
+            exc.stdout, exc.stderr = printed.stdout, printed.stderr
+            exc.seconds, exc.peak_memory = time.perf_counter() - started, highest_memory() - highest
+            raise
+        finally:
+            on_text("stdout", printed.stdout)
+            on_text("stderr", printed.stderr)
+        return Outcome(
+            value=called.value,
+            seconds=called.seconds,
+            peak_memory=highest_memory() - highest,
+            stdout=printed.stdout,
+            stderr=printed.stderr,
+        )
+
+    def profile(self, definition: UdfDefinition, arguments: Mapping[str, Any], *, tile: Tile | None) -> Outcome:
+        """The same with the time of each line."""
+        from fused_jupyter.engines.sampling import LineSampler
+
+        with LineSampler(definition.filename) as sampler:
+            outcome = self.outcome(definition, arguments, tile=tile, cache_max_age=None)
+        return replace(outcome, lines=_lines(sampler.modules))
 
 
 class _NoNames:
@@ -245,9 +325,25 @@ def _share(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def _show(stream: str, text: str) -> None:
-    if text:
-        (sys.stdout if stream == "stdout" else sys.stderr).write(text)
+def _run_of(definition: UdfDefinition, tile: Tile | None, cache_max_age: str | None) -> Run:
+    return Run(
+        id=0,
+        udf=definition.name,
+        digest=definition.digest,
+        tile=None if tile is None else (tile.z, tile.x, tile.y),
+        returns="object",
+        cache_max_age=cache_max_age,
+        stream=True,
+    )
+
+
+def _lines(profile: Mapping[str, Mapping[str, tuple[float, int]]] | None) -> Lines | None:
+    if profile is None:
+        return None
+    return {
+        module: {int(line): (seconds, growth) for line, (seconds, growth) in lines.items()}
+        for module, lines in profile.items()
+    }
 
 
 def _pickled(arguments: Mapping[str, Any]) -> bytes:

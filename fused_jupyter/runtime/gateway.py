@@ -14,14 +14,33 @@ import orjson
 
 from fused_jupyter.caching import Entry
 from fused_jupyter.errors import FusedError, ShareError, UdfSerializationError, UnknownUdfError
+from fused_jupyter.runtime.domains import Domains, layer_key
 from fused_jupyter.runtime.registry import unknown_udf
 from fused_jupyter.settings import Options
 from fused_jupyter.tiles import Tile
 from fused_jupyter.udfs import UdfDefinition, parse_max_age
-from fused_jupyter.wire import Failure, Reply, Run, UdfSummary
+from fused_jupyter.wire import Failure, Reply, Run, UdfSummary, cut
 
-ENCODER_VERSION = 1
+ENCODER_VERSION = 2
 """Raised when the same value gives other bytes: old results are not found any more."""
+
+_KEPT = (
+    "status",
+    "media_type",
+    "etag",
+    "buffers",
+    "stdout",
+    "stderr",
+    "seconds",
+    "encode_seconds",
+    "peak_memory",
+    "extension",
+    "headers",
+)
+"""Fields of a reply that belong to the result, not to the request."""
+
+_OF_CLIENTS = frozenset({"profile", "fused_cache_disable_stream", "_stream_logs", "fused_session_token"})
+"""Query parameters that Fused's own client adds to every URL: for a UDF only if it has a parameter of that name."""
 
 OnText = Callable[[Any, str], None]
 
@@ -65,6 +84,7 @@ class Gateway:
     def __init__(self, engine: Engine, results: Results, options: Options, *, kernel_id: str) -> None:
         self._engine = engine
         self._results = results
+        self._domains = Domains(results)
         self._options = options
         self._kernel_id = kernel_id
         self._by_digest: dict[str, UdfDefinition] = {}
@@ -151,7 +171,7 @@ class Gateway:
             kernel=self._kernel_id,
             digest=request.definition.digest,
         )
-        return signed, answer_body
+        return cut(run, signed, answer_body)
 
     async def close(self) -> None:
         """Finish what is being written."""
@@ -160,6 +180,7 @@ class Gateway:
 
     def _request(self, run: Run, body: bytes) -> _Request:
         definition = self._definition(run)
+        run = _without_names_of_clients(run, definition)
         if run.tile is not None:
             Tile(*run.tile)  # outside the grid: said here, before it costs a worker
         return _Request(
@@ -214,13 +235,11 @@ class Gateway:
             digest=request.definition.digest,
             **meta,
         )
-        return reply, body
+        return cut(request.run, reply, body)
 
     def _keep(self, key: str, reply: Reply, body: bytes) -> None:
-        fields = ("status", "media_type", "etag", "buffers", "stdout", "stderr", "seconds")
-        entry = Entry(
-            created=time.time(), meta=orjson.dumps({name: getattr(reply, name) for name in fields}), body=body
-        )
+        meta = orjson.dumps({name: getattr(reply, name) for name in _KEPT})
+        entry = Entry(created=time.time(), meta=meta, body=body)
         self._results.remember(key, entry)
         task = asyncio.create_task(asyncio.to_thread(self._results.write, key, entry))
         self._writes.add(task)
@@ -250,12 +269,28 @@ class Gateway:
             entry = await asyncio.to_thread(self._results.on_disk, request.key, max_age=request.max_age)
             if entry is not None:
                 return entry
-        answer, answer_body = await self._run(request.definition, request.run, body, on_text)
+        answer, answer_body = await self._run_tile(request, body, on_text)
         if request.max_age > 0 and isinstance(answer, Reply):
             answer = replace(answer, etag=_etag(answer, answer_body) if request.run.returns == "encoded" else "")
             if answer.status in {200, 204}:
                 self._keep(request.key, answer, answer_body)
         return answer, answer_body
+
+    async def _run_tile(self, request: _Request, body: bytes, on_text: OnText | None) -> tuple[Reply | Failure, bytes]:
+        """A run; for a tile, drawn with the range of values that its layer has."""
+        definition, run = request.definition, request.run
+        if run.tile is None or run.returns == "object":
+            return await self._run(definition, run, body, on_text)
+        layer = layer_key(definition.digest, run)
+        run = replace(run, domain=await self._domains.get(layer, max_age=request.max_age))
+        answer, answer_body = await self._run(definition, run, body, on_text)
+        if not isinstance(answer, Reply) or answer.domain is None or run.domain is not None:
+            return answer, answer_body
+        settled = await self._domains.settle(layer, answer.domain, max_age=request.max_age)
+        if settled == answer.domain:
+            return answer, answer_body
+        # Tiles that ran beside the first one; there are at most as many as workers.
+        return await self._run(definition, replace(run, domain=settled), body, on_text)
 
     async def _run(
         self, definition: UdfDefinition, run: Run, body: bytes, on_text: OnText | None
@@ -303,6 +338,13 @@ class _Flight:
                     await self.task
 
 
+def _without_names_of_clients(run: Run, definition: UdfDefinition) -> Run:
+    if not run.parameters or _OF_CLIENTS.isdisjoint(run.parameters):
+        return run
+    dropped = _OF_CLIENTS - {parameter.name for parameter in definition.parameters}
+    return replace(run, parameters={name: value for name, value in run.parameters.items() if name not in dropped})
+
+
 def _etag(reply: Reply, body: bytes) -> str:
     """Strong, and of the bytes: a result that grew too old and was made again may be another one."""
     return f'"{hashlib.blake2b(body, digest_size=16, person=reply.media_type.encode()[:16]).hexdigest()}"'
@@ -311,6 +353,6 @@ def _etag(reply: Reply, body: bytes) -> str:
 def _key(definition: UdfDefinition, run: Run, body: bytes) -> str:
     """What the answer depends on: code, arguments, tile, format, encoder."""
     arguments: Mapping[str, Any] | str = hashlib.sha256(body).hexdigest() if run.parameters is None else run.parameters
-    wanted = [run.extension, run.format, run.dtype_out_raster, run.dtype_out_vector, run.returns]
+    wanted = [run.extension, run.format, run.dtype_out_raster, run.dtype_out_vector, run.accept, run.returns]
     parts = [ENCODER_VERSION, definition.digest, arguments, run.tile, wanted]
     return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()

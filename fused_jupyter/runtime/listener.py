@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import bisect
 import contextlib
+import json
 import os
 import socket
 import struct
@@ -45,6 +47,8 @@ _GREETING_SECONDS = 5.0
 _HEARING_SECONDS = 1.0
 """A server that takes no news for so long hangs, and answers nobody from what it knew before."""
 _LIMIT = 1 << 20
+_TOLD = 8000
+"""Bytes of output in an answer to a server, as JSON in ASCII: it has to fit into a header of an HTTP response."""
 _PIECE = 1 << 16
 """Characters of output in one message: a header has its limit, and what a UDF prints may be longer."""
 
@@ -201,21 +205,21 @@ class _Peer:
             return False  # the long way says it
         if known is not None:
             reply, body = known
-            self.send(_silent(reply), body)
+            self.send(self._with_output_for(run, reply), body)
         return known is not None
 
     async def _answer(self, message: Message, body: bytes) -> None:
         try:
             answer, answer_body = await self._dispatch(message, body)
         except FusedError as exc:
-            answer, answer_body = Failure(id=message.id, error=exc.to_wire()), b""
+            answer, answer_body = self._with_output_for(message, Failure.of(message.id, exc)), b""
         except Exception as exc:  # noqa: BLE001 - a fault of ours in one call; the host goes on for the others
             error = ProtocolError(f"fused_jupyter failed in its host: {type(exc).__name__}: {exc}")
-            answer, answer_body = Failure(id=message.id, error=error.to_wire()), b""
+            answer, answer_body = Failure.of(message.id, error), b""
         try:
             self.send(answer, answer_body)
         except ProtocolError as exc:  # longer than a frame may be; whoever waits has to hear of it
-            self.send(Failure(id=message.id, error=exc.to_wire()))
+            self.send(Failure.of(message.id, exc))
         await self._drain()
 
     async def _drain(self) -> None:
@@ -249,8 +253,8 @@ class _Peer:
         return Reply(id=message.id), b""
 
     async def _run(self, run: Run, body: bytes) -> tuple[Message, bytes]:
-        if self.role != "kernel" and (run.returns != "encoded" or run.parameters is None):
-            raise AccessError("pickles are for the kernel only")
+        if self.role != "kernel" and (run.returns != "encoded" or run.parameters is None or run.profile):
+            raise AccessError("pickles and profiles are for the kernel only")
         on_text = None
         if run.stream:
 
@@ -262,12 +266,33 @@ class _Peer:
             for stream, text in (("stdout", answer.stdout), ("stderr", answer.stderr)):
                 for start in range(0, len(text), _PIECE):
                     on_text(stream, text[start : start + _PIECE])
-        return _silent(answer), answer_body
+        return self._with_output_for(run, answer), answer_body
+
+    def _with_output_for(self, message: Message, answer: Reply | Failure) -> Reply | Failure:
+        """The answer, and of what the UDF printed what the caller may see and has not got yet.
+
+        Servers get the end of it, for the owner of the UDF; to whom somebody gave a token it is nothing. The kernel got
+        all of it, in pieces.
+        """
+        if not (answer.stdout or answer.stderr):
+            return answer
+        if self.role == "kernel" or (isinstance(message, Run) and message.share is not None):
+            return replace(answer, stdout="", stderr="")
+        stderr = end_of(answer.stderr, _TOLD // 2)
+        return replace(answer, stdout=end_of(answer.stdout, _TOLD - len(json.dumps(stderr))), stderr=stderr)
 
 
-def _silent(answer: Reply | Failure) -> Reply | Failure:
-    """The answer without what the UDF printed: that went its own way, in pieces, to whoever wants it."""
-    return replace(answer, stdout="", stderr="") if answer.stdout or answer.stderr else answer
+def end_of(text: str, size: int) -> str:
+    """The last characters of a text, as many as have `size` bytes in JSON that is ASCII.
+
+    >>> end_of("one two", 4)
+    ' two'
+    >>> end_of("größer", 8)
+    'ßer'
+    """
+    text = text[-size:]
+    start = bisect.bisect_left(range(len(text)), -size, key=lambda at: 2 - len(json.dumps(text[at:])))
+    return text[start:]
 
 
 def _check_user(writer: asyncio.StreamWriter) -> None:

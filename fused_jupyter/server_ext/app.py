@@ -11,9 +11,12 @@ from jupyter_server.serverapp import ServerApp
 from traitlets import Bool
 
 from fused_jupyter._version import __version__
+from fused_jupyter.server_ext.codings import Packer
 from fused_jupyter.server_ext.handlers import ROUTES
 from fused_jupyter.server_ext.hosts import Hosts
 from fused_jupyter.wire import Announcement
+
+_PACKED_BYTES = 32 << 20
 
 BASE_URL_VARIABLE = "FUSED_JUPYTER_BASE_URL"
 """Tells kernels of this server where the routes are. Twin: runtime/server.py."""
@@ -55,6 +58,7 @@ class FusedExtension(ExtensionApp):
             on_served=self._note_activity,
         )
         self.settings["fused_hosts"] = self.hosts
+        self.settings["fused_packer"] = Packer(_PACKED_BYTES)
         self.settings["fused_allow_shares"] = self.allow_shares
 
     def initialize_handlers(self) -> None:

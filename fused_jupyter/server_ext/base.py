@@ -15,11 +15,14 @@ from jupyter_server.base.handlers import JupyterHandler
 from tornado import web
 
 from fused_jupyter.errors import FusedError
+from fused_jupyter.server_ext.codings import Packer, coding_for, tag_in, tag_in_hand
+from fused_jupyter.server_ext.content import file_name
 from fused_jupyter.server_ext.hosts import Host, Hosts
+from fused_jupyter.server_ext.metadata import metadata_of_error
 from fused_jupyter.server_ext.policy import check_site, recognise_token
-from fused_jupyter.server_ext.requests import first, make_run
-from fused_jupyter.server_ext.responses import error_body, error_headers, reply_body, reply_headers, reply_status
-from fused_jupyter.wire import Reply
+from fused_jupyter.server_ext.requests import make_run, names_format
+from fused_jupyter.server_ext.responses import Answer, error_body, error_headers
+from fused_jupyter.wire import Run
 
 _SHARE = re.compile(r"fsh_[A-Za-z0-9_-]+")
 _MASK = "fsh_[secret]"
@@ -28,7 +31,7 @@ _MASK = "fsh_[secret]"
 class FusedHandler(JupyterHandler):
     """JSON errors, no login page, no cookie, no ETag of tornado's, cancel on a closed connection."""
 
-    _call: asyncio.Task[tuple[Reply, bytes]] | None = None
+    _call: asyncio.Task[Answer] | None = None
     _is_gone = False
 
     def initialize(self) -> None:
@@ -41,6 +44,11 @@ class FusedHandler(JupyterHandler):
         """The broker."""
         hosts: Hosts = self.settings["fused_hosts"]
         return hosts
+
+    @property
+    def _packer(self) -> Packer:
+        packer: Packer = self.settings["fused_packer"]
+        return packer
 
     async def prepare(self) -> None:  # type: ignore[override]  # the argument of Jupyter's own is for itself
         """Recognise the token the short way, then let Jupyter do all of its checks."""
@@ -70,6 +78,8 @@ class FusedHandler(JupyterHandler):
         """Errors are JSON; those of the UDF carry its line and traceback."""
         error = (kwargs.get("exc_info") or (None, None, None))[1]
         if isinstance(error, FusedError):
+            for name, value in self.tell_of_run(error).items():
+                self.set_header(name, value)
             self.send_failure(self.describe(error), error.retry_after)
             return
         message = error.log_message and error.log_message % error.args if isinstance(error, web.HTTPError) else None
@@ -79,6 +89,10 @@ class FusedHandler(JupyterHandler):
     def describe(self, error: FusedError) -> dict[str, Any]:
         """What the caller is told of an error: everything, as it is their UDF."""
         return error_body(error)
+
+    def tell_of_run(self, error: FusedError) -> dict[str, str]:
+        """Headers with what a UDF printed until it failed."""
+        return metadata_of_error(error)
 
     def log_exception(self, *args: Any) -> None:
         """What a UDF raised is its owner's business, and told to them; the log keeps what is ours."""
@@ -102,21 +116,57 @@ class FusedHandler(JupyterHandler):
         extension: str | None,
         tile: tuple[int, int, int] | None = None,
         body: Mapping[str, Any] | None = None,
-        **more: Any,  # fields of `Run`
+        share: str | None = None,
     ) -> None:
         """Run and respond."""
         if self._is_gone:
             return
-        query = self.request.query_arguments
-        run = make_run(host.client.next_number(), udf=udf, query=query, extension=extension, tile=tile, body=body or {})
-        run = replace(run, if_none_match=self.request.headers.get("If-None-Match"), **more)
-        self._call = asyncio.ensure_future(self.hosts.run(host, run))
-        reply, content = await self._call
-        self.set_status(reply_status(reply))
+        request = self.request
+        run = make_run(
+            host.client.next_number(),
+            udf=udf,
+            share=share,
+            method=request.method or "GET",
+            query=request.query_arguments,
+            headers=request.headers,
+            extension=extension,
+            tile=tile,
+            body=body or {},
+        )
+        self._call = asyncio.ensure_future(self._obtain(host, run))
+        answer = await self._call
+        extension, media_type = answer.reply.extension, answer.reply.media_type
+        await self._send(answer, run, file_name(udf or "tile", tile, extension=extension, media_type=media_type))
+
+    async def _send(self, answer: Answer, run: Run, name: str) -> None:
+        self.set_status(answer.status)
         self.clear_header("Content-Type")
-        for name, value in reply_headers(reply, version=first(query, "v")).items():
-            self.set_header(name, value)
-        await self.finish(reply_body(reply, content))
+        if answer.is_beyond:
+            self.set_header("Content-Range", answer.content_range)
+            message = f"the result has {answer.reply.length} bytes, and none of them is in the range that was asked for"
+            self.send_failure({"type": "HTTPError", "error": message, "status": answer.status}, None)
+            return
+        headers = answer.headers(version=run.digest, is_open=not names_format(run), file_name=name)
+        for header, value in headers.items():
+            self.set_header(header, value)
+        await self.finish(answer.body)
+
+    async def _obtain(self, host: Host, run: Run) -> Answer:
+        """The host's answer, compressed where it is worth it; of a part, never: its bytes are counted as they are."""
+        headers, is_head = self.request.headers, self.request.method == "HEAD"
+        reply, content = await self.hosts.run(host, run)
+        if reply.status == 304:
+            return Answer(reply=reply, content=b"", tag=tag_in_hand(reply.etag, headers.get("If-None-Match", "")))
+        length = len(content) if reply.length is None else reply.length
+        accepted = headers.get("Accept-Encoding", "") if is_head or run.part is None else ""
+        coding = coding_for(reply, length, accepted)
+        if not coding:
+            return Answer(reply=reply, content=content, tag=reply.etag, is_head=is_head)
+        if reply.length is not None:
+            # The length of a compressed body is not known before it is compressed.
+            reply, content = await self.hosts.run(host, replace(run, part=None))
+        packed = await self._packer.pack(content, coding, etag=reply.etag)
+        return Answer(reply=reply, content=packed, coding=coding, tag=tag_in(coding, reply.etag), is_head=is_head)
 
     def send_json(self, value: Any) -> None:  # Any: whatever JSON carries
         """Respond with JSON."""

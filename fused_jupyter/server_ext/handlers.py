@@ -16,18 +16,18 @@ from fused_jupyter._version import __version__
 from fused_jupyter.errors import FusedError, ShareError, UnknownUdfError
 from fused_jupyter.server_ext.base import FusedHandler
 from fused_jupyter.server_ext.policy import may_execute
-from fused_jupyter.server_ext.requests import first, parse_body, parse_tile
+from fused_jupyter.server_ext.requests import first, parse_body, parse_tile, tile_extension
 from fused_jupyter.server_ext.responses import redacted
 from fused_jupyter.wire import PROTOCOL
 
 _STATIC = Path(__file__).parent.parent / "widgets" / "static"
 _STATIC_NAMES = frozenset({"map.js"})
 _VECTOR_TILES = frozenset({"mvt", "pbf"})
-_NOT_PASSED_ON = frozenset({"format", "kernel", "token", "_xsrf"})
+_NOT_PASSED_ON = frozenset({"", "format", "kernel", "token", "_xsrf"})
 
 
 class PingHandler(FusedHandler):
-    """`GET fused/ping[?kernel=]`: that the extension is there, and whether a kernel's host can be asked."""
+    """`GET|HEAD fused/ping[?kernel=]`: that the extension is there, and whether a kernel's host can be asked."""
 
     @may_execute
     async def get(self) -> None:
@@ -36,9 +36,11 @@ class PingHandler(FusedHandler):
         alive = await self.hosts.has(kernel) if kernel else True
         self.send_json({"version": __version__, "protocol": PROTOCOL, "kernel": kernel, "alive": alive})
 
+    head = get
+
 
 class UdfsHandler(FusedHandler):
-    """`GET fused/udfs`: all UDFs of this server's kernels; of one name the one that answers."""
+    """`GET|HEAD fused/udfs`: all UDFs of this server's kernels; of one name the one that answers."""
 
     @may_execute
     async def get(self) -> None:
@@ -50,15 +52,19 @@ class UdfsHandler(FusedHandler):
                     found[name] = {**udf, "kernel": host.kernel_id}
         self.send_json({"udfs": [found[name] for name in sorted(found)]})
 
+    head = get
+
 
 class UdfHandler(FusedHandler):
-    """`GET fused/udfs/<udf>`: one UDF."""
+    """`GET|HEAD fused/udfs/<udf>`: one UDF."""
 
     @may_execute
     async def get(self, udf: str) -> None:
         """Digest, kernel and parameters (JSON Schema)."""
         host = await self.hosts.find(udf, first(self.request.query_arguments, "kernel"))
         self.send_json({**host.udfs[udf], "kernel": host.kernel_id})
+
+    head = get
 
 
 class FileHandler(FusedHandler):
@@ -95,13 +101,13 @@ class TileHandler(FusedHandler):
 
 
 class TileJsonHandler(FusedHandler):
-    """`GET fused/run/tiles/<udf>/tilejson.json`: TileJSON 3.0 for map libraries."""
+    """`GET|HEAD fused/run/tiles/<udf>/tilejson.json`: TileJSON 3.0 for map libraries."""
 
     @may_execute
     async def get(self, udf: str) -> None:
         """The tile address, pinned to the kernel that answers now; other arguments are passed on."""
         host = await self.hosts.find(udf, first(self.request.query_arguments, "kernel"))
-        extension = first(self.request.query_arguments, "format") or "mvt"
+        extension = tile_extension(self.request.query_arguments)
         described = {
             "tilejson": "3.0.0",
             "name": udf,
@@ -116,6 +122,8 @@ class TileJsonHandler(FusedHandler):
             described["vector_layers"] = [{"id": "udf", "fields": {}}]
         self.send_json(described)
 
+    head = get
+
     def _template(self, udf: str, extension: str, *, kernel: str) -> str:
         passed_on = [
             (name.encode("latin-1"), value)
@@ -125,7 +133,7 @@ class TileJsonHandler(FusedHandler):
         ]
         root = f"{self.request.protocol}://{self.request.host}{self.base_url}fused/run/tiles"
         search = urlencode([("kernel", kernel), *passed_on])
-        return f"{root}/{udf}/{{z}}/{{x}}/{{y}}.{quote(extension, safe='')}?{search}"
+        return f"{root}/{udf}/{{z}}/{{x}}/{{y}}{extension and '.'}{quote(extension, safe='')}?{search}"
 
 
 class SharedTileHandler(FusedHandler):
@@ -163,9 +171,14 @@ class SharedTileHandler(FusedHandler):
             self.log.warning("who has a token of %s met %s (%s)", error.udf, error.message, told["id"])
         return told
 
+    def tell_of_run(self, error: FusedError) -> dict[str, str]:
+        """Nothing; of results the host says nothing of that kind."""
+        del error
+        return {}
+
 
 class StaticHandler(FusedHandler):
-    """`GET fused/static/map.js?v=<hash>`: the map's code, of exactly the version that the widget wants."""
+    """`GET|HEAD fused/static/map.js?v=<hash>`: the map's code, of exactly the version that the widget wants."""
 
     @may_execute
     async def get(self, name: str) -> None:
@@ -181,6 +194,8 @@ class StaticHandler(FusedHandler):
         self.set_header("Cache-Control", "private, max-age=31536000, immutable" if version else "private, no-cache")
         self.finish(content)
 
+    head = get
+
 
 class MissingHandler(FusedHandler):
     """Everything else below `fused/`: a JSON 404, for those who are logged in."""
@@ -191,6 +206,8 @@ class MissingHandler(FusedHandler):
         raise UnknownUdfError(
             "no such route; there are fused/ping, fused/udfs, fused/run/file/<udf>, fused/run/tiles/<udf>/<z>/<x>/<y>"
         )
+
+    head = get
 
 
 _EXTENSION = r"(?:\.([A-Za-z0-9]+))?"

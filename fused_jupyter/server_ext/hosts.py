@@ -15,7 +15,19 @@ from typing import Any
 
 from fused_jupyter.errors import AccessError, FusedError, HostLostError, ProtocolError, ShareError, UnknownUdfError
 from fused_jupyter.server_ext.recent import RecentAnswers
-from fused_jupyter.wire import Announcement, Client, Describe, Described, Heard, Message, Published, Reply, Run, connect
+from fused_jupyter.wire import (
+    Announcement,
+    Client,
+    Describe,
+    Described,
+    Heard,
+    Message,
+    Published,
+    Reply,
+    Run,
+    connect,
+    cut,
+)
 from fused_jupyter.wire.announcement import announcements
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
@@ -165,10 +177,11 @@ class Hosts:
         # The same code may be registered again with another max-age.
         state = f"{host.kernel_id} {host.changed_at}"
         if (known := self._recent.get(state, run)) is not None:
-            return known
+            return cut(run, *known)
         reply, body = await host.client.reply_to(run)
         self._recent.put(state, run, reply, body)
-        return reply, body
+        # A host of an older version sends the whole.
+        return (reply, body) if reply.length is not None else cut(run, reply, body)
 
     async def close(self) -> None:
         """Hang up on all."""

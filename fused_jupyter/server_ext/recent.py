@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from dataclasses import replace
 
 import orjson
 
+from fused_jupyter.server_ext.lru import Lru
 from fused_jupyter.wire import Reply, Run
 
-_LARGEST = 1 << 20
+LARGEST = 1 << 20
 """Bytes of one answer; a bigger one is worth the way to its host."""
-
-_OVERHEAD = 1000
-"""Bytes of what else an answer holds, about: empty answers must not be kept without end."""
 
 
 class RecentAnswers:
@@ -25,42 +22,30 @@ class RecentAnswers:
     """
 
     def __init__(self, size: int) -> None:
-        self._size = size
-        self._used = 0
-        self._answers: OrderedDict[bytes, tuple[float, Reply, bytes]] = OrderedDict()
+        self._answers: Lru[tuple[float, Reply, bytes]] = Lru(size)
 
     def get(self, state: str, run: Run) -> tuple[Reply, bytes] | None:
         """The answer, where there is one that may still be given."""
-        key = _key(state, run)
-        if run.digest is None or (found := self._answers.get(key)) is None:
+        if run.digest is None or (found := self._answers.get(_key(state, run))) is None:
             return None
         until, reply, body = found
         remaining = int(until - time.monotonic())
         if remaining <= 0:
             return None
-        self._answers.move_to_end(key)
         if reply.etag and reply.etag in (run.if_none_match or ""):
             return replace(reply, id=run.id, status=304, max_age=remaining), b""
         return replace(reply, id=run.id, max_age=remaining), body
 
     def put(self, state: str, run: Run, reply: Reply, body: bytes) -> None:
-        """Keep an answer, if the version that was asked for ran."""
-        fits = reply.status == 200 and reply.max_age > 0 and len(body) <= _LARGEST
+        """Keep an answer, if it is whole and the version that was asked for ran."""
+        fits = reply.status == 200 and reply.length is None and reply.max_age > 0 and len(body) <= LARGEST
         if not fits or run.digest != reply.digest:
             return
-        key = _key(state, run)
-        self._drop(key)
-        self._answers[key] = (time.monotonic() + reply.max_age, replace(reply, cached=True), body)
-        self._used += len(body) + _OVERHEAD
-        while self._used > self._size:
-            self._drop(next(iter(self._answers)))
-
-    def _drop(self, key: bytes) -> None:
-        if (found := self._answers.pop(key, None)) is not None:
-            self._used -= len(found[2]) + _OVERHEAD
+        kept = time.monotonic() + reply.max_age, replace(reply, cached=True), body
+        self._answers.put(_key(state, run), kept, len(body) + len(reply.stdout) + len(reply.stderr))
 
 
 def _key(state: str, run: Run) -> bytes:
-    wanted = (run.extension, run.format, run.dtype_out_raster, run.dtype_out_vector, run.cache_max_age)
+    wanted = (run.extension, run.format, run.dtype_out_raster, run.dtype_out_vector, run.accept, run.cache_max_age)
     parts = [state, run.udf, run.share, run.digest, run.tile, run.parameters, wanted]
     return orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)

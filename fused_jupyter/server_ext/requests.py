@@ -8,12 +8,14 @@ from typing import Any
 import orjson
 
 from fused_jupyter.errors import ArgumentError, TileError
+from fused_jupyter.server_ext.codings import without_codings
+from fused_jupyter.server_ext.ranges import NOTHING, Part, parse_range
 from fused_jupyter.wire import Run
 
 RESERVED = frozenset(
-    {"format", "dtype_out_raster", "dtype_out_vector", "cache_max_age", "kernel", "v", "token", "_xsrf"}
+    {"", "format", "dtype_out_raster", "dtype_out_vector", "cache_max_age", "kernel", "v", "token", "_xsrf"}
 )
-"""Query parameters that are ours or Jupyter's; all others are the UDF's arguments."""
+"""Query parameters that are ours or Jupyter's; all others are the UDF's arguments. The empty name is `format`."""
 
 MAX_BODY = 1_000_000
 """Bytes of arguments in a POST. They travel in a frame's header; larger things are files."""
@@ -40,24 +42,58 @@ def make_run(
     number: int,
     *,
     udf: str,
+    share: str | None = None,
+    method: str,
     query: Query,
+    headers: Mapping[str, str],
     extension: str | None,
     tile: tuple[int, int, int] | None,
     body: Mapping[str, Any],
 ) -> Run:
     """The request for the host."""
+    format_ = first(query, "format") or first(query, "")
+    for_rasters, for_tables = first(query, "dtype_out_raster"), first(query, "dtype_out_vector")
+    is_open = not (extension or format_ or for_rasters or for_tables)
+    is_read = method != "POST"
     return Run(
         id=number,
         udf=udf,
+        share=share,
         digest=first(query, "v"),
         tile=tile,
         parameters=arguments(query) | dict(body),
         extension=extension or None,
-        format=first(query, "format"),
-        dtype_out_raster=first(query, "dtype_out_raster"),
-        dtype_out_vector=first(query, "dtype_out_vector"),
+        format=format_,
+        dtype_out_raster=for_rasters,
+        dtype_out_vector=for_tables,
+        accept=_accepted(headers) if is_open else None,
         cache_max_age=first(query, "cache_max_age"),
+        if_none_match=without_codings(headers.get("If-None-Match", "")) or None if is_read else None,
+        part=_part(method, headers),
+        if_range=headers.get("If-Range") if is_read else None,
     )
+
+
+def names_format(run: Run) -> bool:
+    """Whether the address says which format is wanted, so that the header `Accept` does not count.
+
+    >>> names_format(Run(id=1, extension="csv")), names_format(Run(id=1, udf="quakes"))
+    (True, False)
+    """
+    return bool(run.extension or run.format or run.dtype_out_raster or run.dtype_out_vector)
+
+
+def tile_extension(query: Query) -> str:
+    """How the tile addresses of a layer end; empty where each tile decides by what it is.
+
+    >>> tile_extension({"": [b"webp,png"]}), tile_extension({}), tile_extension({"dtype_out_raster": [b"png"]})
+    ('webp', 'mvt', 'png')
+    """
+    named = first(query, "format") or first(query, "")
+    by_kind = [text for name in ("dtype_out_raster", "dtype_out_vector") if (text := first(query, name))]
+    if named is None and len(by_kind) == 2:
+        return ""
+    return (named or next(iter(by_kind), "mvt")).partition(",")[0].strip().lower().removeprefix(".")
 
 
 def arguments(query: Query) -> dict[str, Any]:
@@ -106,6 +142,18 @@ def parse_body(body: bytes, content_type: str, form: Query) -> dict[str, Any]:
     if not isinstance(parsed, dict):
         raise ArgumentError(f'the body is a JSON {type(parsed).__name__}; send an object such as {{"min_mag": 6}}')
     return parsed
+
+
+def _accepted(headers: Mapping[str, str]) -> str | None:
+    """`Accept`, where it says something: browsers and libraries end theirs with ``*/*``, each in its own words."""
+    accept = headers.get("Accept", "")
+    return accept if accept and "*/*" not in accept else None
+
+
+def _part(method: str, headers: Mapping[str, str]) -> Part | None:
+    if method == "HEAD":
+        return NOTHING
+    return parse_range(headers.get("Range")) if method == "GET" else None
 
 
 def _text(name: str, value: bytes) -> str:

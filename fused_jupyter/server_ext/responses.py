@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from fused_jupyter.errors import (
@@ -15,32 +15,10 @@ from fused_jupyter.errors import (
     TileError,
     UdfSerializationError,
 )
+from fused_jupyter.server_ext.codings import is_compressible
+from fused_jupyter.server_ext.content import content_headers, passed_on
+from fused_jupyter.server_ext.metadata import metadata_of_result
 from fused_jupyter.wire import Reply
-
-_INERT = frozenset(
-    {
-        "image/png",
-        "image/jpeg",
-        "image/webp",
-        "image/gif",
-        "application/vnd.mapbox-vector-tile",
-        "application/geo+json",
-        "application/json",
-        "application/octet-stream",
-        "text/csv",
-        "text/plain",
-    }
-)
-"""Media types that no browser runs."""
-
-_SANDBOXED = frozenset({"text/html", "image/svg+xml"})
-"""Media types that run in an origin of their own, which has no cookie and no way to this server."""
-
-_MEDIA_TYPE = re.compile(r"([\w.+-]+/[\w.+-]+)(?:; ?charset=[\w-]+)?", re.ASCII)
-"""Strict: of ``image/png;,text/html`` a browser takes the second half."""
-
-SANDBOX = "sandbox allow-scripts allow-popups allow-forms; frame-ancestors 'self'"
-"""Never with allow-same-origin: a UDF's page with Jupyter's origin could run anything."""
 
 _WITHOUT_BODY = frozenset({204, 205, 304})
 
@@ -48,61 +26,85 @@ _TELLABLE = (ArgumentError, TileError, FormatError, ShareError, BusyError)
 _WHAT_FAILED = {503: "not available now; try again", 504: "the UDF ran too long and was stopped"}
 
 
-def reply_status(reply: Reply) -> int:
-    """HTTP status of an answer; a UDF may choose its own, but not steer the connection or the browser with it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a host replied, as it is sent."""
 
-    Raises:
-        UdfSerializationError: 1xx, a redirect, or no status at all.
-    """
-    if reply.status == 304 or 200 <= reply.status < 300 or 400 <= reply.status < 600:
-        return reply.status
-    raise UdfSerializationError(f"the UDF's response has the status {reply.status}; it may be 2xx, 4xx or 5xx")
+    reply: Reply
+    content: bytes
+    coding: str = ""
+    """The coding that `content` is in; empty where it is as the host sent it."""
+    tag: str = ""
+    """The ETag of exactly these bytes."""
+    is_head: bool = False
+    """Whether nobody wants the content, so that `reply.length` says only how long it would be."""
 
+    @property
+    def is_part(self) -> bool:
+        """Whether the content is a part of the whole."""
+        return self.reply.length is not None and not self.is_head
 
-def reply_body(reply: Reply, content: bytes) -> bytes | None:
-    """What to send."""
-    return None if reply.status in _WITHOUT_BODY else content
+    @property
+    def is_beyond(self) -> bool:
+        """Whether the part lies behind the end of the whole."""
+        return self.is_part and not self.content
 
+    @property
+    def status(self) -> int:
+        """HTTP status; a UDF may choose its own, but not steer the connection or the browser with it.
 
-def reply_headers(reply: Reply, *, version: str | None) -> dict[str, str]:
-    """Headers of an answer.
+        Raises:
+            UdfSerializationError: 1xx, a redirect, or no status at all.
+        """
+        if self.is_part:
+            return 416 if self.is_beyond else 206
+        status = self.reply.status
+        if status == 304 or 200 <= status < 300 or 400 <= status < 600:
+            return status
+        raise UdfSerializationError(f"the UDF's response has the status {status}; it may be 2xx, 4xx or 5xx")
 
-    Args:
-        reply: the host's answer.
-        version: the digest that the URL names, if it does.
-    """
-    headers = {
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
-        "X-Fused-Kernel": reply.kernel,
-        "Cache-Control": _cache_control(reply, version),
-        "Vary": "Origin",  # Jupyter answers a token's caller with their own origin
-        "Server-Timing": f"run;dur={reply.seconds * 1000:.1f}",
-    }
-    if reply.etag:
-        headers["ETag"] = reply.etag
-    if reply.cached:
-        headers["x-fused-cached"] = "1"
-    if reply.status not in _WITHOUT_BODY:
-        headers |= content_headers(reply.media_type)
-    return headers
+    @property
+    def body(self) -> bytes | None:
+        """What to send."""
+        return None if self.reply.status in _WITHOUT_BODY else self.content
 
+    def headers(self, *, version: str | None, is_open: bool, file_name: str) -> dict[str, str]:
+        """All headers.
 
-def content_headers(media_type: str) -> dict[str, str]:
-    """Headers that make a body harmless on this origin, whatever the UDF says it is.
+        Args:
+            version: the digest that the URL names, if it does.
+            is_open: whether the URL names no format, so that `Accept` counts.
+            file_name: what the file is called where the UDF does not say.
+        """
+        reply = self.reply
+        headers = {
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+            "X-Fused-Kernel": reply.kernel,
+            "Cache-Control": _cache_control(reply, version),
+            "Vary": _vary(reply, is_open=is_open),
+            "Server-Timing": f"run;dur={reply.seconds * 1000:.1f}",
+        }
+        if self.tag:
+            headers["ETag"] = self.tag
+        if reply.cached:
+            headers["x-fused-cached"] = "1"
+        if reply.stdout or reply.stderr:
+            headers |= metadata_of_result(reply)
+        if reply.status not in _WITHOUT_BODY:
+            headers |= _body_headers(reply, file_name)
+        if self.coding:
+            headers["Content-Encoding"] = self.coding
+        if reply.length is not None:
+            headers |= {"Content-Length": str(reply.length)} if self.is_head else {"Content-Range": self.content_range}
+        return headers
 
-    >>> content_headers("image/png")
-    {'Content-Type': 'image/png'}
-    >>> content_headers("text/javascript")
-    {'Content-Type': 'application/octet-stream', 'Content-Disposition': 'attachment'}
-    """
-    match = _MEDIA_TYPE.fullmatch(media_type)
-    kind = match[1].lower() if match else ""
-    if kind in _INERT:
-        return {"Content-Type": media_type}
-    if kind in _SANDBOXED:
-        return {"Content-Type": media_type, "Content-Security-Policy": SANDBOX}
-    return {"Content-Type": "application/octet-stream", "Content-Disposition": "attachment"}
+    @property
+    def content_range(self) -> str:
+        """The place of a part; of one beyond the end, how long the whole is."""
+        start, length = self.reply.start, self.reply.length
+        place = "*" if self.is_beyond else f"{start}-{start + len(self.content) - 1}"
+        return f"bytes {place}/{length}"
 
 
 def error_body(error: FusedError) -> dict[str, Any]:
@@ -127,6 +129,24 @@ def error_headers(fields: Mapping[str, Any], retry_after: int | None) -> dict[st
     if fields.get("status") == 503:
         headers["Retry-After"] = str(retry_after or 1)
     return headers
+
+
+def _body_headers(reply: Reply, file_name: str) -> dict[str, str]:
+    own = {name.lower(): str(text) for name, text in reply.headers.items()}
+    disposition = own.get("content-disposition", "")
+    headers = content_headers(reply.media_type, file_name=file_name, own_disposition=disposition)
+    # A second run might give other bytes, so there are parts only of what is kept.
+    headers["Accept-Ranges"] = "bytes" if reply.etag and reply.status == 200 else "none"
+    return headers | passed_on(own)
+
+
+def _vary(reply: Reply, *, is_open: bool) -> str:
+    names = ["Origin"]  # Jupyter answers a token's caller with their own origin
+    if is_open:
+        names.append("Accept")
+    if is_compressible(reply):
+        names.append("Accept-Encoding")
+    return ", ".join(names)
 
 
 def _cache_control(reply: Reply, version: str | None) -> str:

@@ -31,6 +31,7 @@ _PRELOAD = (
     "fused_jupyter.formats._mvt_kernel",
     "fused_jupyter.formats.pictures",
     "fused_jupyter.formats.tables",
+    "fused_jupyter.formats.arrow",
     "fused_jupyter.engines.worker",
     "fused_jupyter.api",
 )

@@ -1,160 +1,214 @@
-"""From text (HTTP) or a Python object to what a parameter's annotation asks for. One table; a new type is one entry."""
+"""From text (HTTP) or a Python object to what a parameter's annotation asks for. The table is in `coercers`."""
 
 from __future__ import annotations
 
 import inspect
+import json
+import reprlib
 import types
 import typing
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import orjson
-
 from fused_jupyter.errors import ArgumentError
-
-Coercer = Callable[[Any], Any]
-"""Takes a value that is not None; raises ValueError or TypeError where it does not fit."""
+from fused_jupyter.udfs.coercers import COERCERS, MISFITS, Coercers, Coercion, UnfitError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Coercion:
-    """How one type is made, and how to say what was wanted."""
-
-    convert: Coercer
-    expected: str
-    """For the error: what and an example."""
-
-
-def parse_int(value: Any) -> int:
-    """A whole number; 4.0 is one, 4.7 is not.
-
-    >>> parse_int("12"), parse_int(4.0)
-    (12, 4)
-    """
-    if isinstance(value, str):
-        try:
-            return int(value)
-        except ValueError:
-            value = float(value)
-    if value != int(value):
-        raise ValueError(value)
-    return int(value)
-
-
-def parse_bool(value: Any) -> bool:
-    """True or False, also as 1/0, yes/no, on/off, in any case.
-
-    >>> parse_bool("off"), parse_bool("1")
-    (False, True)
-    """
-    if isinstance(value, str):
-        return _BOOLEANS[value.strip().lower()]
-    if value in (0, 1):
-        return bool(value)
-    raise ValueError(value)
-
-
-def parse_list(value: Any) -> list[Any]:
-    """A list, from JSON or from anything that can be listed."""
-    parsed = orjson.loads(value) if isinstance(value, str) else value
-    if isinstance(parsed, (Mapping, str)):
-        raise TypeError(value)
-    return list(parsed)
-
-
-def parse_dict(value: Any) -> dict[Any, Any]:
-    """A dict, from a JSON object or a mapping."""
-    parsed = orjson.loads(value) if isinstance(value, str) else value
-    if not isinstance(parsed, Mapping):
-        raise TypeError(value)
-    return dict(parsed)
-
-
-_MISFITS = (ValueError, TypeError, KeyError, OverflowError)
-"""What a coercer raises."""
-
-_BOOLEANS = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False, "on": True, "off": False}
-
-COERCERS: dict[Any, Coercion] = {
-    int: Coercion(convert=parse_int, expected="a whole number, e.g. 12"),
-    float: Coercion(convert=float, expected="a number, e.g. 4.5"),
-    bool: Coercion(convert=parse_bool, expected="true or false"),
-    str: Coercion(convert=str, expected="text"),
-    list: Coercion(convert=parse_list, expected="a JSON array, e.g. [1, 2]"),
-    tuple: Coercion(convert=lambda value: tuple(parse_list(value)), expected="a JSON array, e.g. [1, 2]"),
-    dict: Coercion(convert=parse_dict, expected='a JSON object, e.g. {"a": 1}'),
-}
-
-
-def coerce(value: Any, annotation: Any, *, parameter: str, coercers: Mapping[Any, Coercion] = COERCERS) -> Any:
+def coerce(value: Any, annotation: Any, *, parameter: str, coercers: Coercers = COERCERS) -> Any:
     """The value as the annotation asks for; None always passes, and so does any value where there is no annotation.
 
     Raises:
-        ArgumentError: the value does not fit; says which parameter, what came and what was expected.
+        ArgumentError: the value does not fit; says which parameter, what came, what was expected and an example.
 
     >>> coerce("[1, 2]", list[float], parameter="ratio")
     [1.0, 2.0]
     """
     if value is None or annotation is inspect.Parameter.empty:
         return value
+    if type(annotation) is type and isinstance(entry := coercers.get(annotation), Coercion) and not entry.complete:
+        # Most arguments end here: each call of a UDF passes this way.
+        try:
+            return entry.convert(value)
+        except MISFITS:
+            pass  # what follows says what is wrong
     try:
-        return _fit(value, annotation, coercers)
-    except _MISFITS as exc:
-        known = [coercion for choice in _choices(annotation) if (coercion := _coercion(choice, coercers))]
-        expected = " or ".join(dict.fromkeys(coercion.expected for coercion in known))
-        why = f" ({exc.message})" if isinstance(exc, ArgumentError) else ""
-        raise ArgumentError(f"{parameter}: got {_shown(value)}, need {expected}{why}", parameter=parameter) from exc
+        return _Fitting(coercers).fit(value, annotation)
+    except _Misfit as exc:
+        place = exc.path if len(exc.path) <= 80 else f"{exc.path[:77]}…"
+        raise ArgumentError(f"{parameter}{place}: {exc}", parameter=parameter) from exc
+    except RecursionError as exc:
+        raise ArgumentError(f"{parameter}: got {shown(value)}, nested too deeply", parameter=parameter) from exc
 
 
-def _fit(value: Any, annotation: Any, coercers: Mapping[Any, Coercion]) -> Any:
-    """The value as the first choice that takes it; as it is where the annotation says nothing to us, such as Any."""
-    if value is None and type(None) in typing.get_args(annotation):
-        return None
-    choices = _choices(annotation)
-    failure: Exception | None = None
-    for choice in choices:
-        if _coercion(choice, coercers) is not None:
-            try:
-                return _convert(value, choice, coercers)
-            except _MISFITS as exc:
-                failure = exc
-    if failure is None or any(_coercion(choice, coercers) is None for choice in choices):
-        return value
-    raise failure
-
-
-def _choices(annotation: Any) -> list[Any]:
-    """`X | None` and `Union[X, Y]` give X and Y; anything else is itself."""
-    if typing.get_origin(annotation) in {typing.Union, types.UnionType}:
-        return [choice for choice in typing.get_args(annotation) if choice is not type(None)]
-    return [annotation]
-
-
-def _coercion(choice: Any, coercers: Mapping[Any, Coercion]) -> Coercion | None:
-    key = typing.get_origin(choice) or choice
+def shown(value: Any) -> str:
+    """The value as an error shows it: one line, not long."""
     try:
-        return coercers.get(key)
-    except TypeError:  # an unhashable annotation
-        return None
-
-
-def _convert(value: Any, choice: Any, coercers: Mapping[Any, Coercion]) -> Any:
-    coercion = _coercion(choice, coercers)
-    assert coercion is not None
-    whole = coercion.convert(value)
-    arguments = typing.get_args(choice)
-    if isinstance(whole, list) and len(arguments) == 1:
-        return [_fit(item, arguments[0], coercers) for item in whole]
-    if isinstance(whole, tuple) and arguments:
-        inner = [arguments[0]] * len(whole) if arguments[-1] is Ellipsis else arguments
-        return tuple(_fit(item, kind, coercers) for item, kind in zip(whole, inner, strict=True))
-    if isinstance(whole, dict) and len(arguments) == 2:
-        key, item = arguments
-        return {_fit(k, key, coercers): _fit(v, item, coercers) for k, v in whole.items()}
-    return whole
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
+        text = repr(value[:80]) if isinstance(value, (str, bytes)) else _shorten(value)
+    except Exception:  # noqa: BLE001 - __repr__ may be the user's code, and Python refuses to print long numbers
+        text = ""
+    text = " ".join(text.split()) or f"a {type(value).__name__}"
     return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+def _shorten(value: Any) -> str:
+    shape = getattr(value, "shape", None)
+    return f"a {type(value).__name__} of shape {shape}" if shape else reprlib.repr(value)
+
+
+class _Misfit(Exception):  # noqa: N818 - never leaves this module
+    """A value that does not fit, and where in the argument it stands."""
+
+    path = ""
+
+
+class _Fitting:
+    """One look at a value; what is inside it is fitted in the same way."""
+
+    def __init__(self, coercers: Coercers) -> None:
+        self._coercers = coercers
+
+    def fit(self, value: Any, annotation: Any) -> Any:
+        """The value as the first choice that takes it; as it is where the annotation says nothing to us, as Any."""
+        choices = list(_choices(annotation))
+        if value is None and types.NoneType in choices:
+            return None
+        known = [(choice, coercion) for choice in choices if (coercion := self._coercion(choice)) is not None]
+        if len(known) > 1 and not isinstance(value, str):
+            known.sort(key=lambda pair: _distance(value, pair[0]))  # an object of one of the types stays what it is
+        misfits: list[_Misfit] = []
+        for choice, coercion in known:
+            try:
+                return self._convert(value, choice, coercion)
+            except _Misfit as exc:
+                misfits.append(exc)
+        if not known or len(known) < len([choice for choice in choices if choice is not types.NoneType]):
+            return value
+        if isinstance(value, str):
+            if types.NoneType in choices and value.strip().lower() in {"null", "none"}:
+                return None
+            for choice, coercion in known:
+                try:
+                    return self._convert_loosely(value, choice, coercion)
+                except _Misfit as exc:
+                    misfits.append(exc)
+        inside = next((misfit for misfit in misfits if misfit.path), None)
+        raise inside or (misfits[0] if len(known) == 1 else _Misfit(self._message(value, known)))
+
+    def _convert(self, value: Any, choice: Any, coercion: Coercion) -> Any:
+        try:
+            whole = coercion.convert(value)
+            return whole if coercion.complete is None else coercion.complete(whole, choice, self._inside)
+        except MISFITS as exc:
+            raise _Misfit(self._message(value, [(choice, coercion)], exc)) from exc
+
+    def _convert_loosely(self, text: str, choice: Any, coercion: Coercion) -> Any:
+        """`1,2` as a list: only of what has no commas itself, and only where nothing else takes the text."""
+        try:
+            if coercion.loose is None or not all(self._is_scalar(item) for item in typing.get_args(choice)):
+                raise ValueError(text)
+            whole = coercion.loose(text, choice)
+            return whole if coercion.complete is None else coercion.complete(whole, choice, self._inside)
+        except MISFITS as exc:
+            raise _Misfit(self._message(text, [(choice, coercion)], exc)) from exc
+
+    def _inside(self, value: Any, annotation: Any, step: str) -> Any:
+        try:
+            return self.fit(value, annotation)
+        except _Misfit as exc:
+            exc.path = step + exc.path
+            raise
+
+    def _coercion(self, choice: Any) -> Coercion | None:
+        kind = typing.get_origin(choice) or choice
+        try:
+            entry = self._coercers.get(kind)
+        except TypeError:  # an unhashable annotation
+            return None
+        if entry is None and isinstance(kind, type):
+            entry = next((self._coercers[key] for key in _keys(kind) if key in self._coercers), None)
+            entry = entry or next((self._coercers[key] for key in self._attributes() if hasattr(kind, key[1:])), None)
+        return entry if entry is None or isinstance(entry, Coercion) else entry(choice)
+
+    def _attributes(self) -> Iterator[str]:
+        return (key for key in self._coercers if isinstance(key, str) and key.startswith("."))
+
+    def _is_scalar(self, annotation: Any) -> bool:
+        found = [self._coercion(choice) for choice in _choices(annotation)]
+        return all(coercion is None or coercion.is_scalar for coercion in found)
+
+    def _message(self, value: Any, known: Sequence[tuple[Any, Coercion]], exc: BaseException | None = None) -> str:
+        if isinstance(exc, ArgumentError):  # says all of it already
+            return exc.message
+        wanted = " or ".join(dict.fromkeys(self._wanted(choice, coercion) for choice, coercion in known))
+        why = f" ({exc})" if isinstance(exc, UnfitError) else ""
+        return f"got {shown(value)}, need {wanted}{why}"
+
+    def _wanted(self, choice: Any, coercion: Coercion) -> str:
+        try:
+            example = self.example_text(choice)
+        except (*MISFITS, RecursionError):  # a class that needs one of itself
+            example = ""
+        return f"{coercion.expected}, e.g. {example}" if example not in coercion.expected else coercion.expected
+
+    def example_text(self, annotation: Any) -> str:
+        """A text that fits."""
+        example = self._example(annotation)
+        return example if isinstance(example, str) else json.dumps(example)
+
+    def _example(self, annotation: Any) -> Any:
+        """A value that fits, as JSON has it."""
+        known = ((choice, self._coercion(choice)) for choice in _choices(annotation))
+        choice, coercion = next(((choice, found) for choice, found in known if found is not None), (None, None))
+        if coercion is None:
+            return 1
+        if coercion.exemplify is not None:
+            return coercion.exemplify(choice, self._example)
+        try:
+            return json.loads(coercion.example)
+        except ValueError:
+            return coercion.example
+
+
+def _choices(annotation: Any) -> Iterator[Any]:
+    """The members of a union; of anything else, itself. What only names or marks a type is that type."""
+    kind = typing.get_origin(annotation)
+    if kind in _UNIONS:
+        for choice in typing.get_args(annotation):
+            yield from _choices(choice)
+    elif kind in _MARKS:
+        yield from _choices(typing.get_args(annotation)[0])
+    elif isinstance(annotation, typing.TypeVar):
+        bounds = annotation.__constraints__ or (annotation.__bound__ or Any,)
+        for bound in bounds:
+            yield from _choices(bound)
+    elif (named := _named(annotation)) is not None:
+        yield from _choices(named)
+    else:
+        yield types.NoneType if annotation is None else annotation
+
+
+def _named(annotation: Any) -> Any:
+    """What a `NewType`, a `type` statement or an `InitVar` stands for; None for anything else."""
+    kind = type(annotation)
+    return next((getattr(annotation, name) for other, name in _NAMES.items() if kind.__name__ == other), None)
+
+
+_UNIONS = frozenset({typing.Union, types.UnionType})
+_MARKS = frozenset({typing.Annotated, typing.ClassVar, typing.Final, typing.Required, typing.NotRequired})
+_NAMES = {"NewType": "__supertype__", "TypeAliasType": "__value__", "InitVar": "type"}
+
+
+def _keys(kind: type) -> Iterator[str]:
+    """The texts under which the table may have a class: package and name of it, then of those above it."""
+    return (f"{base.__module__.partition('.')[0]}.{base.__qualname__}" for base in kind.__mro__)
+
+
+def _distance(value: Any, choice: Any) -> int:
+    """How far the type of a value is from a choice: 0 the same, 1 below it, 2 another one."""
+    kind = typing.get_origin(choice) or choice
+    if kind is typing.Literal:
+        return 0 if value in typing.get_args(choice) else 2
+    try:
+        return 0 if type(value) is kind else 1 if isinstance(value, kind) else 2
+    except TypeError:  # a class that cannot be asked
+        return 2

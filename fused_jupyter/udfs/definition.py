@@ -12,7 +12,8 @@ import orjson
 from fused_jupyter.udfs.parameters import Parameter, schema_of
 
 SourceDigest = NewType("SourceDigest", str)
-"""SHA-256 in hex of all that makes a UDF give what it gives: name, entry point, source, header modules, directory."""
+"""SHA-256 in hex of all that makes a UDF give what it gives: name, entry point, source, header modules, directory, and
+default parameters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,16 @@ class HeaderModule:
 
     module_name: str
     source: str
+
+    @property
+    def source_code(self) -> str:
+        """The same, as Fused calls it."""
+        return self.source
+
+    @property
+    def source_file(self) -> str:
+        """What its file is called."""
+        return f"{self.module_name}.py"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +52,19 @@ class UdfDefinition:
     """Seconds; None leaves it to the settings."""
     directory: str = ""
     """Where relative paths start: the notebook's working directory when the cell ran."""
+    metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """What is kept with it for others, as JSON; it changes nothing that the UDF gives."""
+    default_parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """By parameter, the value where a call gives none, as JSON; `parameters` show them as their defaults."""
+    placement: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """Where Fused's cloud would run it: `engine`, `instance_type`, `disk_size_gb`, `region`. Only for show."""
     digest: SourceDigest = field(init=False)
 
     def __post_init__(self) -> None:
         headers = [(header.module_name, header.source) for header in self.headers]
-        content = [self.name, self.entrypoint, self.source, headers, self.directory]
-        object.__setattr__(self, "digest", SourceDigest(hashlib.sha256(orjson.dumps(content)).hexdigest()))
+        content = [self.name, self.entrypoint, self.source, headers, self.directory, dict(self.default_parameters)]
+        text = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+        object.__setattr__(self, "digest", SourceDigest(hashlib.sha256(text).hexdigest()))
 
     @property
     def spatial_parameter(self) -> Parameter | None:
@@ -83,6 +101,9 @@ class UdfDefinition:
             "description": self.description,
             "cache_max_age": self.cache_max_age,
             "directory": self.directory,
+            "metadata": dict(self.metadata),
+            "default_parameters": dict(self.default_parameters),
+            "placement": dict(self.placement),
         }
 
     @classmethod

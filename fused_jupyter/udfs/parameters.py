@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ast
 import functools
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
+
+from fused_jupyter.udfs.schemas import choices, json_has, name_of, parsed, schema_of_annotation
 
 Kind = Literal["positional", "keyword", "variadic"]
 
-_SPATIAL_TYPES = frozenset({"Bounds", "Bbox", "TileXYZ", "TileGDF", "Tile", "ViewportGDF"})
-_UNIONS = frozenset({"Optional", "Union"})
+_SPATIAL_TYPES = frozenset({"Bounds", "Bbox", "TileXYZ", "TileGDF", "Tile", "ViewportGDF", "GeoDataFrame"})
 _SPATIAL_NAMES = ("bounds", "bbox")
 
 
@@ -29,6 +30,8 @@ class Parameter:
     kind: Kind = "positional"
     is_spatial: bool = False
     """Whether this is the one that takes the tile."""
+    classes: Mapping[str, Sequence[Any]] = field(default_factory=dict, hash=False)
+    """The cell's own classes that the annotation names: the values of an enum, nothing for others."""
 
     @property
     def bare_annotation(self) -> str:
@@ -57,7 +60,7 @@ class Parameter:
 
     def schema(self) -> dict[str, Any]:
         """This parameter as JSON Schema (draft 2020-12)."""
-        schema = dict(_schema_of(self.annotation))
+        schema = schema_of_annotation(self.annotation, self.classes)
         if self.is_spatial:
             schema = {"description": "west,south,east,north in degrees (EPSG:4326); a tile request fills it in"}
         if self.has_default and self.default_text != "None" and (self.default is not None):
@@ -65,8 +68,13 @@ class Parameter:
         return schema
 
 
-def parameters_of(function: ast.FunctionDef) -> tuple[Parameter, ...]:
-    """The parameters in order, the spatial one marked."""
+def parameters_of(function: ast.FunctionDef, tree: ast.Module | None = None) -> tuple[Parameter, ...]:
+    """The parameters in order, the spatial one marked.
+
+    Args:
+        function: the entry point.
+        tree: the source with it, for the classes in it.
+    """
     arguments = function.args
     positional = [*arguments.posonlyargs, *arguments.args]
     missing = [None] * (len(positional) - len(arguments.defaults))
@@ -81,42 +89,33 @@ def parameters_of(function: ast.FunctionDef) -> tuple[Parameter, ...]:
     if arguments.kwarg is not None:
         found.append(_parameter(arguments.kwarg, None, kind="variadic"))
     spatial = _spatial_name(found)
-    return tuple(_marked(parameter) if parameter.name == spatial else parameter for parameter in found)
+    classes = {} if tree is None else _classes(tree)
+    return tuple(
+        replace(parameter, is_spatial=parameter.name == spatial, classes=_named(parameter, classes))
+        for parameter in found
+    )
 
 
+def with_defaults(parameters: Sequence[Parameter], values: Mapping[str, Any]) -> tuple[Parameter, ...]:
+    """The parameters, where a value is given with that as their default."""
+    return tuple(
+        replace(parameter, default=values[parameter.name], default_text=repr(values[parameter.name]))
+        if parameter.name in values and parameter.kind != "variadic"
+        else parameter
+        for parameter in parameters
+    )
+
+
+@functools.lru_cache(maxsize=256)
 def without_none(annotation: str) -> str:
     """The annotation of a value that is not None.
 
     >>> without_none("int | None"), without_none("Optional[fused.types.Bounds]"), without_none("int | str")
     ('int', 'fused.types.Bounds', 'int | str')
     """
-    kinds, _ = _kinds(annotation)
+    node = parsed(annotation)
+    kinds = [] if node is None else [text for each in choices(node) if (text := ast.unparse(each)) != "None"]
     return kinds[0] if len(kinds) == 1 else annotation
-
-
-@functools.lru_cache(maxsize=256)
-def _kinds(annotation: str) -> tuple[tuple[str, ...], bool]:
-    """What a value may be, and whether it may also be None."""
-    try:
-        choices = [ast.unparse(choice) for choice in _choices(ast.parse(annotation, mode="eval").body)]
-    except SyntaxError:  # text in quotes that is no annotation
-        return (annotation,), False
-    return tuple(choice for choice in choices if choice != "None"), "None" in choices
-
-
-def _choices(node: ast.expr) -> Iterator[ast.expr]:
-    """The members of a union, however it is written."""
-    match node:
-        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            yield from _choices(left)
-            yield from _choices(right)
-        case ast.Subscript(value=generic, slice=inner) if ast.unparse(generic).rpartition(".")[2] in _UNIONS:
-            for choice in inner.elts if isinstance(inner, ast.Tuple) else [inner]:
-                yield from _choices(choice)
-            if ast.unparse(generic).endswith("Optional"):
-                yield ast.Constant(None)
-        case _:
-            yield node
 
 
 def schema_of(parameters: Sequence[Parameter]) -> dict[str, Any]:
@@ -170,27 +169,23 @@ def _spatial_name(parameters: Sequence[Parameter]) -> str | None:
     return None if first.has_default and first.default_text != "None" else first.name
 
 
-def _marked(parameter: Parameter) -> Parameter:
-    return Parameter(**(parameter.to_json() | {"is_spatial": True}))
+def _classes(tree: ast.Module) -> dict[str, list[Any]]:
+    return {node.name: _members(node) for node in tree.body if isinstance(node, ast.ClassDef)}
 
 
-_SCHEMAS: dict[str, dict[str, Any]] = {
-    "int": {"type": "integer"},
-    "float": {"type": "number"},
-    "bool": {"type": "boolean"},
-    "str": {"type": "string"},
-    "list": {"type": "array"},
-    "tuple": {"type": "array"},
-    "dict": {"type": "object"},
-}
+def _members(node: ast.ClassDef) -> list[Any]:
+    """Of an enum, the values that JSON has, and the names of members with others."""
+    if not any(name_of(base).endswith("Enum") for base in node.bases):
+        return []
+    members = [
+        (statement.targets[0], _literal(statement.value))
+        for statement in node.body
+        if isinstance(statement, ast.Assign)
+    ]
+    return [ast.unparse(name) if value is None or not json_has(value) else value for name, value in members]
 
 
-def _schema_of(annotation: str) -> dict[str, Any]:
-    """The schema for an annotation's text; what the text does not tell is left open."""
-    kinds, may_be_none = _kinds(annotation)
-    if len(kinds) != 1:
-        return {}
-    schema = dict(_SCHEMAS.get(kinds[0].partition("[")[0].rpartition(".")[2].lower(), {}))
-    if schema and may_be_none:
-        schema["type"] = [schema["type"], "null"]
-    return schema
+def _named(parameter: Parameter, classes: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+    node = parsed(parameter.annotation) if classes and parameter.annotation else None
+    names = set() if node is None else {name_of(each) for each in ast.walk(node) if isinstance(each, ast.expr)}
+    return {name: members for name, members in classes.items() if name in names}

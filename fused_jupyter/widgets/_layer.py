@@ -49,7 +49,7 @@ class TileLayer:
     kind: LayerKind = "auto"
     """What the UDF gives; "auto" finds out from one tile."""
     params: Mapping[str, Any] = field(default_factory=dict)
-    """Values for this layer alone; they win over the map's."""
+    """Values for this layer alone; they win over the map's. Also how it is drawn: `rescale`, `colormap`, `nodata`."""
     style: Mapping[str, Any] = field(default_factory=dict)
     """``color``, and MapLibre paint properties such as ``fill_opacity`` or ``circle-radius``."""
     opacity: float = 1.0

@@ -30,6 +30,7 @@ from fused_jupyter.wire.messages import (
     decode,
     encode,
 )
+from fused_jupyter.wire.parts import cut
 
 __all__ = [
     "MAX_BODY",
@@ -53,6 +54,7 @@ __all__ = [
     "Status",
     "UdfSummary",
     "connect",
+    "cut",
     "decode",
     "encode",
     "pack",

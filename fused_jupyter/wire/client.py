@@ -97,7 +97,7 @@ class Client:
             self._waiting.pop(message.id, None)
             self._outputs.pop(message.id, None)
         if isinstance(answer, Failure):
-            raise FusedError.from_wire(answer.error)
+            raise answer.to_error()
         return answer, answer_body
 
     def tell(self, message: Message) -> None:

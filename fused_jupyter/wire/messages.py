@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import orjson
 
-from fused_jupyter.errors import ProtocolError
+from fused_jupyter.errors import FusedError, ProtocolError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +42,16 @@ class Run:
     """`object` gives the pickled value, to the kernel only."""
     cache_max_age: str | None = None
     if_none_match: str | None = None
+    part: tuple[int, int | None] | None = None
+    """First byte and the one after the last, as in a slice, of an answer that is kept; see `cut`."""
+    if_range: str | None = None
+    """The ETag that the answer must have for `part` to count."""
     deadline: float | None = None
     """Seconds from the start of the run."""
     stream: bool = False
     """Send `Output` while the UDF prints."""
+    profile: bool = False
+    """Measure the time of each line, for the kernel only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,9 +98,18 @@ class Reply:
     """Further headers. The UDF may have made them: the server passes on those that it knows to be harmless."""
     domain: tuple[float, float] | None = None
     """The range of values that the encoder chose; the other tiles of the layer should be drawn with it too."""
+    start: int = 0
+    length: int | None = None
+    """Bytes of the whole body, where only the part of it from `start` on is here."""
+    profile: Mapping[str, Mapping[str, tuple[float, int]]] | None = None
+    """By module ("" is the UDF itself) and line: seconds, and bytes by which memory grew."""
     kernel: str = ""
     digest: str = ""
     """The version that ran."""
+
+
+_OF_THE_RUN = ("stdout", "stderr", "seconds", "peak_memory")
+"""What a failure and its error both know of the run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +120,21 @@ class Failure:
     error: Mapping[str, Any]
     stdout: str = ""
     stderr: str = ""
+    seconds: float = 0.0
+    """How long the UDF ran until it failed."""
+    peak_memory: int = 0
+
+    @classmethod
+    def of(cls, number: int, error: FusedError) -> Self:
+        """An error as the answer to message `number`."""
+        return cls(id=number, error=error.to_wire(), **{name: getattr(error, name) for name in _OF_THE_RUN})
+
+    def to_error(self) -> FusedError:
+        """The error, with what is known of its run."""
+        error = FusedError.from_wire(self.error)
+        for name in _OF_THE_RUN:
+            setattr(error, name, getattr(self, name))
+        return error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import fused_jupyter as fused
-from fused_jupyter.api.udf import header_modules
+from fused_jupyter.api.headers import header_modules
 from fused_jupyter.errors import ArgumentError, NoServerError, UdfDefinitionError
 from fused_jupyter.runtime import current
 
@@ -33,7 +33,7 @@ def test_decorated_function_is_a_udf() -> None:
     assert (double.name, double.signature) == ("double", "double(n: int = 2, *, more: int = 0)")
     assert double.code.startswith("@fused.udf\ndef double(")
     assert len(double.digest) == 64
-    assert [parameter.name for parameter in double.parameters] == ["n", "more"]
+    assert [parameter.name for parameter in double.definition.parameters] == ["n", "more"]
     assert repr(double) == "<Udf double(n: int = 2, *, more: int = 0)>"
 
 

@@ -40,3 +40,34 @@ def test_html_of_a_udf_runs_without_the_login(browser: Browser) -> None:
         context.close()
 
     assert found == {"cookie": "SecurityError", "storage": "SecurityError", "sessions": "TypeError"}
+
+
+XML = """<page xmlns:h="http://www.w3.org/1999/xhtml"><h:pre id="out">waiting</h:pre><h:script>
+document.getElementById("out").textContent = "ran";
+</h:script></page>"""
+
+
+def test_scripts_in_xml_of_a_udf_do_not_run(browser: Browser) -> None:
+    """They would, as elements of XHTML in any XML document: the same text without our headers shows it."""
+    with JupyterServer() as server, server.running_kernel() as kernel:
+        kernel.define(
+            f"""
+            class Response:
+                status_code, headers, body = 200, {{"content-type": "application/xml"}}, {XML.encode()!r}
+            Response.__module__ = "starlette.responses"
+            @fused.udf
+            def markup():
+                return Response()
+            """
+        )
+        context = browser.new_context(extra_http_headers={"Authorization": f"token {server.token}"})
+        page = context.new_page()
+        page.route("**/control", lambda route: route.fulfill(body=XML, content_type="application/xml"))
+
+        seen = []
+        for address in ("control", "fused/run/file/markup"):
+            page.goto(server.root + address)
+            seen.append(page.text_content("#out"))
+        context.close()
+
+    assert seen == ["ran", "waiting"]

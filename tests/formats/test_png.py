@@ -68,14 +68,48 @@ def test_unused_colours_are_left_out() -> None:
     assert len(image.palette.getdata()[1]) == 5 * 3
 
 
-def test_class_maps_are_not_filtered_but_photographs_are() -> None:
-    """Filters hide the repetitions of a class map from deflate, and reveal those of a photograph."""
-    random = np.random.default_rng(0)
-    classes = np.array([[200, 10, 10], [0, 90, 200]], np.uint8)[random.integers(0, 2, (64, 64))]
-    photograph = (np.indices((64, 64)).sum(0)[..., None] + random.integers(0, 9, (64, 64, 3))).astype(np.uint8)
+def hills(size: int) -> Any:
+    y, x = np.mgrid[:size, :size]
+    return (np.sin(x / 9) * np.cos(y / 7) + 1) * 127
 
-    assert not png._has_few_colours(photograph)
-    assert png._has_few_colours(classes)
+
+def test_filters_are_for_shades_and_not_for_flat_colours() -> None:
+    """They reveal the repetitions of a photograph or a ramp to deflate, and hide those of a class map."""
+    random = np.random.default_rng(0)
+    photograph = (hills(128)[..., None] + random.integers(0, 3, (128, 128, 3))).astype(np.uint8)
+    flat = np.repeat(np.repeat(random.integers(0, 255, (16, 16, 3), np.uint8), 8, 0), 8, 1)
+    palette = np.stack([np.arange(256, dtype=np.uint8)] * 4, axis=1)
+
+    for pixels in (photograph, flat):
+        sink = BytesIO()
+        Image.fromarray(pixels).save(sink, "PNG")
+        assert len(png.write_png(pixels)) <= 1.25 * len(sink.getvalue()) + 200
+    ramp = (hills(128) + random.integers(0, 3, (128, 128))).astype(np.uint8)
+    assert len(png.write_palette_png(ramp, palette, is_ramp=True)) < 0.8 * len(png.write_palette_png(ramp, palette))
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data(), height=SIDES, width=SIDES, colours=st.integers(1, 256))
+def test_a_ramp_is_a_palette_like_any_other(data: st.DataObject, height: int, width: int, colours: int) -> None:
+    """However smooth or flat it is."""
+    palette = data.draw(arrays.arrays(np.uint8, (colours, 4)))
+    indices = data.draw(arrays.arrays(np.uint8, (height, width), elements=st.integers(0, colours - 1)))
+
+    image = Image.open(BytesIO(png.write_palette_png(indices, palette, is_ramp=True)))
+
+    assert np.array_equal(np.asarray(image.convert("RGBA")), palette[indices])
+
+
+def test_a_rare_colour_is_not_lost() -> None:
+    """The rows that are looked at first may miss it."""
+    indices = np.zeros((64, 64), np.uint8)
+    indices[9, 9], indices[63, 63] = 200, 255
+    palette = np.random.default_rng(0).integers(0, 255, (256, 4), np.uint8)
+
+    body = png.write_palette_png(indices, palette)
+
+    assert np.array_equal(np.asarray(Image.open(BytesIO(body)).convert("RGBA")), palette[indices])
+    assert body[24] == 2
 
 
 def test_one_colour_can_be_transparent_without_alpha() -> None:

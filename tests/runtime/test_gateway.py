@@ -420,6 +420,41 @@ def test_warm_answer_needs_no_turn_of_the_loop(gateway: Gateway, engine: Countin
     assert len(engine.runs) == 1
 
 
+@pytest.mark.parametrize("max_age", ["1h", "0"])
+def test_a_part_of_a_kept_result_is_cut_here(gateway: Gateway, engine: CountingEngine, max_age: str) -> None:
+    """Fresh or from the cache, of one run; what is not kept is sent whole."""
+
+    async def main() -> list[tuple[Reply | Failure, bytes]]:
+        run = ask(part=(4, None), cache_max_age=max_age)
+        return [await gateway.run(run), await gateway.run(run), await gateway.run(replace(run, part=None))]
+
+    answers = wait(main)
+
+    if max_age == "0":
+        assert [body for _, body in answers] == [b"run 1", b"run 2", b"run 3"]
+    else:
+        assert [body for _, body in answers] == [b"1", b"1", b"run 1"]
+        assert [reply.length for reply, _ in answers] == [5, 5, None]
+        assert len(engine.runs) == 1
+
+
+@pytest.mark.parametrize("name", ["profile", "fused_cache_disable_stream", "_stream_logs", "fused_session_token"])
+def test_what_clients_add_to_every_address_is_no_argument(
+    name: str, gateway: Gateway, engine: CountingEngine, definition: Define
+) -> None:
+    """Unless the UDF has a parameter of that name: `**kwargs` is none."""
+    gateway.publish(definition(f"def own({name}=None, n=1): pass"), register=True)
+    gateway.publish(definition("def any(**rest): pass"), register=True)
+
+    async def main() -> None:
+        await gateway.run(ask("own", parameters={name: "x", "n": "2"}))
+        await gateway.run(ask("any", parameters={name: "x", "n": "2"}))
+
+    wait(main)
+
+    assert [run.parameters for _, run in engine.runs] == [{name: "x", "n": "2"}, {"n": "2"}]
+
+
 # -- the same at the same time
 
 

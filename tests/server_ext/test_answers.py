@@ -15,6 +15,9 @@ from real_jupyter import Answer, JupyterServer, Kernel
 
 Ask = Callable[..., Answer]
 
+CLIENT = "profile=False&fused_cache_disable_stream=true&_stream_logs=false&fused_session_token=x"
+"""What Fused's own client adds to its addresses."""
+
 
 @pytest.fixture(scope="module")
 def shapes(kernel: Kernel) -> None:
@@ -42,17 +45,6 @@ def shapes(kernel: Kernel) -> None:
     kernel.define("def odd():\n    return object()")
     kernel.define("def strict_int(n: int):\n    return n")
     kernel.define("def broken():\n    secret = 1\n    return secret / 0")
-    kernel.define(
-        """
-        class Response:
-            def __init__(self, body, media_type, status_code):
-                self.body, self.headers, self.status_code = body, {"content-type": media_type}, status_code
-        Response.__module__ = "starlette.responses"
-        @fused.udf
-        def web(media_type: str = "text/html", status: int = 200):
-            return Response(b"<script>1</script>", media_type, status)
-        """
-    )
 
 
 # -- formats
@@ -93,29 +85,59 @@ def test_the_format_is_the_one_asked_for(address: str, media_type: str, ask: Ask
     assert int(answer.headers["Content-Length"]) == len(answer.body) > 0
 
 
-@pytest.mark.parametrize(
-    "address", ["file/echo.exe", "file/echo?format=nonsense", "file/places.png", "tiles/grid/0/0/0.mvt"]
-)
+@pytest.mark.parametrize("address", ["file/echo.exe", "file/echo?format=nonsense", "file/echo?=nonsense"])
 @pytest.mark.usefixtures("shapes")
-def test_a_format_that_cannot_be_is_400(address: str, ask: Ask) -> None:
-    """Unknown, or not for this value: the error says what there is."""
+def test_an_unknown_format_is_400(address: str, ask: Ask) -> None:
+    """The error says which there are."""
     answer = ask(f"fused/run/{address}")
 
     assert answer.status == 400
+    assert answer.headers["Content-Type"] == "application/json"
     assert answer.json()["type"] == "FormatError"
+    assert "parquet" in answer.json()["error"]
 
 
+@pytest.mark.parametrize(
+    ("address", "accept", "fitting"),
+    [
+        ("file/places.png", "*/*", "geojson"),
+        ("file/places?format=png,webp", "*/*", "geojson"),
+        ("file/places?dtype_out_vector=png", "*/*", "geojson"),
+        ("file/places", "image/png", "geojson"),
+        ("file/places", "application/x-of-my-own", "geo+json"),
+        ("tiles/grid/0/0/0.mvt", "*/*", "png"),
+    ],
+)
 @pytest.mark.usefixtures("shapes")
-def test_head_is_get_without_the_body(server: JupyterServer) -> None:
-    """Clients that look before they fetch see the same headers."""
-    get = server.get("fused/run/file/places.csv")
+def test_a_format_that_cannot_hold_the_value_is_406(address: str, accept: str, fitting: str, ask: Ask) -> None:
+    """However it was asked for; the error names the formats that can."""
+    answer = ask(f"fused/run/{address}", headers={"Accept": accept})
 
-    head = server.request("HEAD", "fused/run/file/places.csv")
+    assert answer.status == 406
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.json()["type"] == "NotAcceptableError"
+    assert fitting in answer.json()["error"]
 
-    assert head.body == b""
-    for name in ("Content-Type", "Content-Length", "ETag", "Cache-Control"):
-        assert head.headers[name] == get.headers[name]
-    assert server.request("HEAD", "fused/run/tiles/grid/0/0/0.png").headers["Content-Type"] == "image/png"
+
+@pytest.mark.parametrize(
+    ("address", "accept", "media_type"),
+    [
+        ("file/places", "text/csv", "text/csv; charset=utf-8"),
+        ("file/places", "image/png;q=0.9, application/geo+json;q=0.1", "application/geo+json"),
+        ("file/places", "text/csv, */*;q=0.1", "application/octet-stream"),
+        ("file/places.json", "text/csv", "application/json"),
+        ("file/places?=geojson", "text/csv", "application/geo+json"),
+        ("file/places?format=npy,tiff,parquet,json", "text/csv", "application/octet-stream"),
+        ("file/echo?format=npy,tiff,parquet,json", "text/csv", "application/json"),
+    ],
+)
+@pytest.mark.usefixtures("shapes")
+def test_accept_is_the_last_word_of_the_request(address: str, accept: str, media_type: str, ask: Ask) -> None:
+    """It counts where the address says nothing, and where it does not take everything anyway."""
+    answer = ask(f"fused/run/{address}", headers={"Accept": accept})
+
+    assert answer.headers["Content-Type"] == media_type
+    assert ("Accept" in answer.headers["Vary"].split(", ")) is (address == "file/places")
 
 
 # -- arguments
@@ -130,11 +152,22 @@ def test_head_is_get_without_the_body(server: JupyterServer) -> None:
         ("tags=a&tags=b", {"n": 1, "word": "", "tags": ["a", "b"]}),
         ("tags=[1,2]", {"n": 1, "word": "", "tags": [1, 2]}),
         ("format=json&cache_max_age=0&v=x&_xsrf=y&n=2", {"n": 2, "word": "", "tags": None}),
+        ("=json&n=2", {"n": 2, "word": "", "tags": None}),
+        (CLIENT + "&n=2", {"n": 2, "word": "", "tags": None}),
     ],
 )
 def test_the_query_is_the_arguments(query: str, expected: object, ask: Ask) -> None:
     """Typed by the UDF's annotations; reserved names are not among them."""
     assert ask(f"fused/run/file/echo?{query}").json() == expected
+
+
+def test_what_clients_add_is_no_argument_unless_the_udf_wants_it(kernel: Kernel, ask: Ask) -> None:
+    """A UDF that takes everything does not see it, one that names it does; `format` is always ours."""
+    kernel.define("def takes_all(n: int = 1, **rest):\n    return rest")
+    kernel.define("def takes_profile(profile: str = 'none', format: str = 'own'):\n    return [profile, format]")
+
+    assert ask(f"fused/run/file/takes_all?{CLIENT}&format=json&x=1").json() == {"x": "1"}
+    assert ask("fused/run/file/takes_profile?profile=height&format=json").json() == ["height", "own"]
 
 
 def test_a_parameter_may_have_any_name_that_python_allows(kernel: Kernel, ask: Ask) -> None:
@@ -466,10 +499,11 @@ def test_tilejson_is_what_a_map_library_wants(ask: Ask, kernel: Kernel) -> None:
 @pytest.mark.usefixtures("shapes")
 def test_tilejson_of_pictures_has_no_vector_layers(ask: Ask) -> None:
     """`format=png` makes a raster source."""
-    described = ask("fused/run/tiles/grid/tilejson.json?format=png").json()
+    for search, media_type in {"format=png": "image/png", "=webp": "image/webp", "format=gif,png": "image/gif"}.items():
+        described = ask(f"fused/run/tiles/grid/tilejson.json?{search}").json()
 
-    assert "vector_layers" not in described
-    assert ask(described["tiles"][0].format(z=0, x=0, y=0)).headers["Content-Type"] == "image/png"
+        assert "vector_layers" not in described
+        assert ask(described["tiles"][0].format(z=0, x=0, y=0)).headers["Content-Type"] == media_type
 
 
 def test_ping_tells_whether_the_kernel_can_be_asked(ask: Ask, kernel: Kernel) -> None:
@@ -488,44 +522,3 @@ def test_the_map_code_is_of_the_version_asked_for(ask: Ask) -> None:
     assert answer.headers["Content-Type"] == "text/javascript; charset=utf-8"
     assert "immutable" in answer.headers["Cache-Control"]
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
-
-
-# -- a UDF's page is a stranger's page
-
-
-@pytest.mark.parametrize(
-    "address", ["page", "page.html", "echo.html", "web", "web?status=404", "web?media_type=image/svg%2Bxml"]
-)
-@pytest.mark.usefixtures("shapes")
-def test_html_of_a_udf_runs_in_a_sandbox(address: str, ask: Ask) -> None:
-    """It has no cookie and no way to Jupyter's API."""
-    answer = ask(f"fused/run/file/{address}")
-
-    policy = answer.headers["Content-Security-Policy"]
-    assert policy.startswith("sandbox ")
-    assert "allow-same-origin" not in policy
-    assert answer.headers["X-Content-Type-Options"] == "nosniff"
-
-
-@pytest.mark.parametrize(
-    "kind", ["text/javascript", "text/html;,x", "image/png;,text/html", "application/x-new", "text/xml"]
-)
-@pytest.mark.usefixtures("shapes")
-def test_an_unknown_type_is_an_attachment(kind: str, ask: Ask) -> None:
-    """Neither shown nor run."""
-    answer = ask(f"fused/run/file/web?media_type={quote(kind)}")
-
-    assert answer.headers["Content-Disposition"] == "attachment"
-    assert answer.headers["Content-Type"] == "application/octet-stream"
-
-
-@pytest.mark.parametrize(
-    ("status", "expected"), [(201, 201), (404, 404), (500, 500), (302, 422), (101, 422), (204, 204)]
-)
-@pytest.mark.usefixtures("shapes")
-def test_a_udf_chooses_its_status_but_redirects_nobody(status: int, expected: int, ask: Ask) -> None:
-    """A web response of a UDF keeps its status where that is harmless."""
-    answer = ask(f"fused/run/file/web?status={status}&media_type=text/plain")
-
-    assert answer.status == expected
-    assert "Location" not in answer.headers

@@ -21,8 +21,8 @@ def recent() -> RecentAnswers:
 
 
 def test_the_same_request_has_the_same_answer(recent: RecentAnswers) -> None:
-    """Whatever its number; it is marked as kept."""
-    found = recent.get("k", replace(RUN, id=7))
+    """Whatever its number, and whichever part is wanted of it; it is marked as kept."""
+    found = recent.get("k", replace(RUN, id=7, part=(0, 2)))
 
     assert found is not None
     reply, body = found
@@ -45,6 +45,7 @@ def test_the_same_request_has_the_same_answer(recent: RecentAnswers) -> None:
         {"format": "png"},
         {"dtype_out_raster": "png"},
         {"dtype_out_vector": "csv"},
+        {"accept": "text/csv"},
         {"cache_max_age": "1h"},
     ],
     ids=str,
@@ -67,9 +68,11 @@ def test_an_answer_gets_old(monkeypatch: pytest.MonkeyPatch, recent: RecentAnswe
     assert recent.get("k", RUN) is None
 
 
-@pytest.mark.parametrize("change", [{"status": 204}, {"status": 422}, {"max_age": 0}, {"digest": "newer"}], ids=str)
+@pytest.mark.parametrize(
+    "change", [{"status": 204}, {"status": 422}, {"max_age": 0}, {"digest": "newer"}, {"length": 9}], ids=str
+)
 def test_what_may_not_be_kept_is_not(change: dict[str, object]) -> None:
-    """Errors, answers without age, and those of another version than was asked for."""
+    """Errors, answers without age, parts, and those of another version than was asked for."""
     recent = RecentAnswers(10_000)
 
     recent.put("k", RUN, replace(REPLY, **change), b"x")

@@ -10,8 +10,18 @@ from hypothesis import strategies as st
 from tornado.escape import parse_qs_bytes
 
 from fused_jupyter.errors import ArgumentError, TileError
-from fused_jupyter.server_ext.requests import MAX_BODY, RESERVED, arguments, first, make_run, parse_body, parse_tile
-from fused_jupyter.wire import decode, encode
+from fused_jupyter.server_ext.ranges import NOTHING
+from fused_jupyter.server_ext.requests import (
+    MAX_BODY,
+    RESERVED,
+    arguments,
+    first,
+    make_run,
+    parse_body,
+    parse_tile,
+    tile_extension,
+)
+from fused_jupyter.wire import Run, decode, encode
 
 names = st.text(min_size=1, max_size=20).filter(lambda name: name not in RESERVED)
 texts = st.text(max_size=50)
@@ -116,6 +126,20 @@ def test_other_bodies_say_what_to_send(body: bytes, words: str) -> None:
         parse_body(body, "application/json", {})
 
 
+def run_of(address: str, method: str = "GET", **headers: str) -> Run:
+    path, _, search = address.partition("?")
+    return make_run(
+        1,
+        udf="u",
+        method=method,
+        query=parse_qs_bytes(search, keep_blank_values=True),
+        headers={name.replace("_", "-"): text for name, text in headers.items()},
+        extension=path.partition(".")[2],
+        tile=None,
+        body={},
+    )
+
+
 @given(
     st.dictionaries(names, texts, max_size=3),
     st.sampled_from(["png", "", "a" * 100, string.punctuation]),
@@ -127,9 +151,79 @@ def test_every_request_crosses_the_wire(
     """What a URL can say, a frame can carry."""
     query = {name.encode().decode("latin-1"): [text.encode()] for name, text in given_arguments.items()}
 
-    run = make_run(7, udf="u", query=query, extension=extension, tile=tile, body={})
+    run = make_run(7, udf="u", method="GET", query=query, headers={}, extension=extension, tile=tile, body={})
 
     received = decode(encode(run))
     assert received.parameters == arguments(query)
     assert received.extension == (extension or None)
     assert (None if tile is None else list(tile)) == (None if received.tile is None else list(received.tile))
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("u?=png", "png"),
+        ("u?=png&format=csv", "csv"),
+        ("u?format=&=png", "png"),
+        ("u?format=npy,tiff,parquet,json", "npy,tiff,parquet,json"),
+        ("u?=", None),
+        ("u?png=", None),
+    ],
+)
+def test_a_parameter_without_a_name_is_the_format(address: str, expected: str | None) -> None:
+    """`?=png` is how Fused's shared links say it; the name that is there wins."""
+    assert run_of(address).format == expected
+
+
+@pytest.mark.parametrize(
+    ("address", "accept", "expected"),
+    [
+        ("u", "text/csv", "text/csv"),
+        ("u?n=1", "image/*", "image/*"),
+        ("u", "*/*", None),
+        ("u", "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8", None),
+        ("u", "", None),
+        ("u.png", "text/csv", None),
+        ("u?=png", "text/csv", None),
+        ("u?format=png", "text/csv", None),
+        ("u?dtype_out_raster=png", "text/csv", None),
+        ("u?dtype_out_vector=csv", "application/json", None),
+    ],
+)
+def test_accept_counts_where_the_address_names_no_format(address: str, accept: str, expected: str | None) -> None:
+    """And where it says something: what each browser writes before `*/*` would only multiply what caches hold."""
+    assert run_of(address, Accept=accept).accept == expected
+
+
+@pytest.mark.parametrize(
+    ("method", "part", "tag"), [("GET", (0, 10), '"e"'), ("HEAD", NOTHING, '"e"'), ("POST", None, None)]
+)
+def test_ranges_and_conditions_are_for_reading(method: str, part: object, tag: str | None) -> None:
+    """A range counts for GET only (RFC 9110, 14.2); HEAD wants no byte, and POST has no conditions here."""
+    run = run_of("u", method, Range="bytes=0-9", If_None_Match='"e"', If_Range='"e"')
+
+    assert (run.part, run.if_none_match) == (part, tag)
+
+
+def test_the_tag_of_a_compressed_answer_reaches_the_host_as_its_own() -> None:
+    """The host knows nothing of codings."""
+    assert run_of("u", If_None_Match='"a-br", W/"b-gzip", "c"').if_none_match == '"a", W/"b", "c"'
+
+
+@pytest.mark.parametrize(
+    ("search", "extension"),
+    [
+        ("", "mvt"),
+        ("format=png", "png"),
+        ("=webp", "webp"),
+        ("format=PNG,mvt", "png"),
+        ("format=.pbf", "pbf"),
+        ("dtype_out_raster=png", "png"),
+        ("dtype_out_vector=geojson", "geojson"),
+        ("dtype_out_vector=mvt&dtype_out_raster=png", ""),
+        ("format=avif&dtype_out_vector=mvt&dtype_out_raster=png", "avif"),
+    ],
+)
+def test_tile_addresses_end_with_the_format_that_is_wanted(search: str, extension: str) -> None:
+    """A tile source has one format; only two `dtype_out_*` leave it to each tile."""
+    assert tile_extension(parse_qs_bytes(search, keep_blank_values=True)) == extension

@@ -1,101 +1,57 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from fused_jupyter import errors
 from fused_jupyter.errors import BusyError, FusedError, HostLostError, UdfRuntimeError, UdfSerializationError
-from fused_jupyter.server_ext.responses import (
-    SANDBOX,
-    content_headers,
-    error_body,
-    error_headers,
-    redacted,
-    reply_body,
-    reply_headers,
-    reply_status,
-)
-from fused_jupyter.wire import Reply
+from fused_jupyter.server_ext.ranges import NOTHING
+from fused_jupyter.server_ext.responses import Answer, error_body, error_headers, redacted
+from fused_jupyter.wire import Reply, Run, cut
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, FusedError)]
 SECRET = "/home/ana/secret.csv"
 
 
-def reply(**fields: object) -> Reply:
-    return Reply(id=1, **({"media_type": "image/png", "digest": "d1", "kernel": "k1"} | fields))
+def answer(content: bytes = b"tile", *, is_head: bool = False, **fields: object) -> Answer:
+    reply = Reply(id=1, **({"media_type": "image/png", "digest": "d1", "kernel": "k1"} | fields))
+    return Answer(reply=reply, content=content, tag=reply.etag, is_head=is_head)
+
+
+def headers(answer: Answer, *, version: str | None = None, is_open: bool = False) -> dict[str, str]:
+    return answer.headers(version=version, is_open=is_open, file_name="udf.png")
 
 
 def test_every_answer_is_harmless_to_this_origin() -> None:
     """No sniffing, no referrer, no shared cache; it says whose it is."""
-    headers = reply_headers(reply(max_age=60), version=None)
+    sent = headers(answer(max_age=60))
 
-    assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["Referrer-Policy"] == "no-referrer"
-    assert headers["X-Fused-Kernel"] == "k1"
-    assert "private" in headers["Cache-Control"]
-    assert "Origin" in headers["Vary"]
-
-
-@pytest.mark.parametrize("media_type", ["text/html", "text/html; charset=utf-8", "TEXT/HTML", "image/svg+xml"])
-def test_what_a_browser_runs_is_sandboxed(media_type: str) -> None:
-    """A page of a UDF has an origin of its own."""
-    headers = content_headers(media_type)
-
-    assert headers["Content-Security-Policy"] == SANDBOX
-    assert "allow-same-origin" not in SANDBOX
-
-
-@pytest.mark.parametrize(
-    "media_type",
-    [
-        *("text/javascript", "application/xhtml+xml", "text/xml", "application/pdf", "", "nonsense", "image/png/x"),
-        *(
-            "image/png;,text/html",
-            "application/json, text/html",
-            "image/png\r\nSet-Cookie: a=b",
-            "text/html\0",
-            "image/png;x",
-        ),
-    ],
-)
-def test_what_is_not_known_is_an_attachment(media_type: str) -> None:
-    """Neither a new type nor a trick in its spelling makes a browser show it."""
-    headers = content_headers(media_type)
-
-    assert headers == {"Content-Type": "application/octet-stream", "Content-Disposition": "attachment"}
-
-
-@given(st.text(max_size=60))
-def test_no_media_type_gets_active_content_past_the_table(media_type: str) -> None:
-    """Whatever a UDF writes there, a browser runs it in a sandbox or not at all."""
-    headers = content_headers(media_type)
-
-    is_inert = headers["Content-Type"].partition(";")[0].lower() not in {"text/html", "image/svg+xml"}
-    assert is_inert or "Content-Security-Policy" in headers
-    assert "\n" not in headers["Content-Type"]
+    assert sent["X-Content-Type-Options"] == "nosniff"
+    assert sent["Referrer-Policy"] == "no-referrer"
+    assert sent["X-Fused-Kernel"] == "k1"
+    assert "private" in sent["Cache-Control"]
+    assert "Origin" in sent["Vary"]
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 304, 400, 404, 418, 500, 599])
 def test_a_udf_may_choose_its_status(status: int) -> None:
     """Web responses of UDFs keep theirs."""
-    assert reply_status(reply(status=status)) == status
+    assert answer(status=status).status == status
 
 
 @pytest.mark.parametrize("status", [0, 99, 100, 101, 199, 301, 302, 307, 399, 600, 1000, -1])
 def test_no_udf_steers_the_connection(status: int) -> None:
     """An upgrade or a redirect is not for a UDF to send."""
     with pytest.raises(UdfSerializationError, match=str(status)):
-        reply_status(reply(status=status))
+        _ = answer(status=status).status
 
 
 @pytest.mark.parametrize("status", [204, 205, 304])
 def test_some_answers_have_no_body_and_no_type(status: int) -> None:
     """The protocol allows none, whatever came."""
-    answer = reply(status=status)
+    sent = answer(b"something", status=status)
 
-    assert reply_body(answer, b"something") is None
-    assert "Content-Type" not in reply_headers(answer, version=None)
+    assert sent.body is None
+    assert not {"Content-Type", "Content-Disposition", "Accept-Ranges"} & set(headers(sent))
 
 
 @pytest.mark.parametrize(
@@ -110,7 +66,80 @@ def test_some_answers_have_no_body_and_no_type(status: int) -> None:
 )
 def test_only_a_url_with_the_version_is_kept_unasked(max_age: int, version: str | None, expected: str) -> None:
     """The cell may be run again any moment; a URL that names the digest cannot change its meaning."""
-    assert reply_headers(reply(max_age=max_age), version=version)["Cache-Control"] == expected
+    assert headers(answer(max_age=max_age), version=version)["Cache-Control"] == expected
+
+
+@pytest.mark.parametrize(
+    ("media_type", "is_open", "expected"),
+    [
+        ("image/png", False, {"Origin"}),
+        ("image/png", True, {"Origin", "Accept"}),
+        ("application/geo+json", False, {"Origin", "Accept-Encoding"}),
+        ("text/csv; charset=utf-8", True, {"Origin", "Accept", "Accept-Encoding"}),
+    ],
+)
+@pytest.mark.parametrize("status", [200, 304])
+def test_vary_names_what_the_answer_depends_on(media_type: str, is_open: bool, expected: set[str], status: int) -> None:
+    """No more, or caches keep too many copies, and no less, or they give the wrong one; a 304 says the same."""
+    sent = answer(media_type=media_type, status=status)
+
+    assert set(headers(sent, is_open=is_open)["Vary"].split(", ")) == expected
+
+
+@pytest.mark.parametrize(
+    ("part", "status", "content", "place"),
+    [
+        ((0, 4), 206, b"0123", "bytes 0-3/10"),
+        ((8, 99), 206, b"89", "bytes 8-9/10"),
+        ((-3, None), 206, b"789", "bytes 7-9/10"),
+        ((-99, None), 206, b"0123456789", "bytes 0-9/10"),
+        ((10, None), 416, b"", "bytes */10"),
+        (NOTHING, 416, b"", "bytes */10"),
+    ],
+)
+def test_a_part_says_where_it_lies(part: tuple[int, int | None], status: int, content: bytes, place: str) -> None:
+    """With the ETag of the whole, so that a reader notices when its parts are of two files."""
+    whole = Reply(id=1, media_type="image/png", etag='"e"', max_age=60)
+
+    reply, body = cut(Run(id=1, part=part), whole, b"0123456789")
+    sent = Answer(reply=reply, content=body, tag=reply.etag)
+
+    assert (sent.status, sent.body) == (status, content)
+    assert headers(sent)["Content-Range"] == place
+    assert headers(sent)["ETag"] == '"e"'
+
+
+def test_head_says_the_length_and_no_range() -> None:
+    """The host sent none of the bytes, and yet the header is that of a GET."""
+    reply, body = cut(Run(id=1, part=NOTHING), Reply(id=1, media_type="image/png", etag='"e"'), b"0123456789")
+
+    sent = Answer(reply=reply, content=body, tag=reply.etag, is_head=True)
+
+    assert (sent.status, sent.body) == (200, b"")
+    assert headers(sent)["Content-Length"] == "10"
+    assert "Content-Range" not in headers(sent)
+
+
+@pytest.mark.parametrize(("etag", "status", "units"), [('"e"', 200, "bytes"), ("", 200, "none"), ('"e"', 404, "none")])
+def test_there_are_parts_only_of_what_is_kept(etag: str, status: int, units: str) -> None:
+    """What has no ETag is made anew each time, and may then be something else."""
+    assert headers(answer(etag=etag, status=status))["Accept-Ranges"] == units
+
+
+def test_headers_of_the_udf_never_replace_ours() -> None:
+    """Whatever a web response of a UDF says of caching, origins or types."""
+    ours = headers(answer())
+    nasty = dict.fromkeys([*ours, *(name.lower() for name in ours), "Set-Cookie", "Location"], "evil")
+
+    assert headers(answer(headers=nasty)) == ours
+
+
+def test_encoders_may_say_more() -> None:
+    """Warnings and numbers that belong to the picture travel beside it."""
+    sent = headers(answer(headers={"X-Fused-Warning": "cut to 3 bands", "x-fused-rescale": "0,100"}))
+
+    assert sent["X-Fused-Warning"] == "cut to 3 bands"
+    assert sent["X-Fused-Rescale"] == "0,100"
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -61,6 +61,20 @@ def test_a_token_opens_its_udf_without_a_login(token: str, open_tile: Open, serv
     assert server.request("HEAD", f"fused/{token}/run/tiles/0/0/0.json", login=False).status == 200
 
 
+def test_a_saved_tile_does_not_tell_the_name_of_the_udf(token: str, open_tile: Open) -> None:
+    """Who has the token need not know what else the notebook calls things."""
+    answer = open_tile(token, "3/1/3.json")
+
+    assert answer.headers["Content-Disposition"] == 'inline; filename="tile-3-1-3.json"'
+
+
+def test_clients_of_fused_may_add_their_parameters(token: str, open_tile: Open) -> None:
+    """The server does not know which UDF a token is for; its host does."""
+    client = "format=json&profile=False&fused_cache_disable_stream=true&_stream_logs=false"
+
+    assert open_tile(token, f"0/0/0?{client}&n=4").json() == {"n": 4}
+
+
 def test_a_page_anywhere_may_read_what_the_token_opens(token: str, open_tile: Open) -> None:
     """The token is the credential: no cookie is looked at, none is set, and errors can be read too."""
     for rest in ("0/0/0.json", "0/0/0.json?how=raise", "x/0/0"):

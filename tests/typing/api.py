@@ -1,6 +1,8 @@
 """What a type checker sees of the public API. Checked by `mypy --strict`, never run."""
 
+import io
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, assert_type
 
 import geopandas
@@ -38,6 +40,14 @@ assert_type(quakes.file_url("csv", min_mag=5), str)
 assert_type(quakes.tile_url("mvt"), str)
 assert_type(quakes(min_mag=5), Any)
 assert_type(quakes.map(min_mag=5), fused.FusedMap)
+
+assert_type(fused.load(quakes), fused.Udf)
+assert_type(fused.load(Path("quakes"))(min_mag=5), Any)
+assert_type(fused.load("quakes.zip").helper(1), Any)
+assert_type(quakes.to_directory(overwrite=True), Path)
+quakes.to_file("quakes.zip")
+quakes.to_file(io.BytesIO())
+assert_type(quakes.register("other"), fused.Udf)
 
 assert_type(fused.run(quakes, min_mag=5), Any)
 assert_type(fused.run("quakes", x=1, y=2, z=3, cache_max_age="1h"), Any)

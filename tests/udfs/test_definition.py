@@ -16,6 +16,7 @@ definitions = st.builds(
     entrypoint=words,
     source=words,
     headers=st.lists(st.builds(HeaderModule, module_name=words, source=words), max_size=3).map(tuple),
+    default_parameters=st.dictionaries(words, st.integers(-9, 9) | words, max_size=2),
 )
 
 
@@ -30,8 +31,11 @@ def test_definition_travels_as_json(definition: UdfDefinition) -> None:
 
 @given(definitions, definitions)
 def test_digest_tells_versions_apart(one: UdfDefinition, other: UdfDefinition) -> None:
-    """Equal where name, entry point, source, headers and directory are; another one where any of them differs."""
-    parts = [(udf.name, udf.entrypoint, udf.source, udf.headers, udf.directory) for udf in (one, other)]
+    """Equal where name, entry point, source, headers, directory and defaults are; else another one."""
+    parts = [
+        (udf.name, udf.entrypoint, udf.source, udf.headers, udf.directory, udf.default_parameters)
+        for udf in (one, other)
+    ]
 
     assert (one.digest == other.digest) is (parts[0] == parts[1])
 

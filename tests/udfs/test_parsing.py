@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import textwrap
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
 
 from fused_jupyter.errors import UdfDefinitionError
-from fused_jupyter.udfs import Choices, HeaderModule, UdfDefinition, parse
+from fused_jupyter.udfs import Choices, HeaderModule, UdfDefinition, parse, with_default_parameters
 
 
 def read(source: str, **choices: Any) -> UdfDefinition:
@@ -98,7 +100,15 @@ MISTAKES = [
     ("@fused.udf(name=7)\ndef f(): pass", 2, "7 cannot name a UDF"),
     ("def größe(): pass", 1, "'größe' cannot name a UDF"),
     (f"def {'f' * 65}(): pass", 1, "cannot name a UDF"),
-    ("@fused.udf(nmae='f')\ndef f(): pass", 1, "does not take 'nmae'"),
+    ("@fused.udf(nmae='f')\ndef f(): pass", 1, "does not take 'nmae'; did you mean name"),
+    ("@fused.udf(max_cache_age='0s')\ndef f(): pass", 1, "'max_cache_age'; did you mean cache_max_age"),
+    ("@fused.udf(zzz=1)\ndef f(): pass", 1, "'zzz'; it takes cache_max_age, default_parameters, "),
+    ("@fused.udf(**options)\ndef f(): pass", 1, "each argument by its name"),
+    ("@fused.udf(default_parameters=[1])\ndef f(): pass", 2, r"got \[1\], need a dict"),
+    ("@fused.udf(default_parameters={'m': 1})\ndef f(n, name): pass", 2, "no parameter 'm'; it takes n, name"),
+    ("@fused.udf(default_parameters={'nam': 1})\ndef f(n, name): pass", 2, "no parameter 'nam'; did you mean name"),
+    ("@fused.udf(default_parameters={'n': ...})\ndef f(n): pass", 2, "has no text; give data"),
+    ("@fused.udf(default_parameters={'n': '\\ud800'})\ndef f(n): pass", 2, "give data"),
     ("@fused.udf(name=NAME)\ndef f(): pass", 1, "literal value"),
     ("@fused.udf(name={[]: 1})\ndef f(): pass", 1, "literal value"),
     ("@fused.udf(cache_max_age='2w')\ndef f(): pass", 2, "cache_max_age: got '2w'"),
@@ -151,3 +161,40 @@ def test_mistake_in_a_header_is_found_before_it_runs(header: HeaderModule, says:
     """It says which file and where in it."""
     with pytest.raises(UdfDefinitionError, match=says):
         read("def f(): pass", headers=(header,))
+
+
+def test_default_parameters_become_the_defaults() -> None:
+    """In the signature, the schema and the digest; what has one is not required any more."""
+    udf = read("@fused.udf(default_parameters={'n': 3, 'day': (1, 2)})\ndef f(n: int, day=None, m: int = 1): pass")
+
+    assert udf.default_parameters == {"n": 3, "day": [1, 2]}
+    assert udf.signature == "f(n: int = 3, day = [1, 2], m: int = 1)"
+    assert udf.schema()["required"] == []
+    assert udf.schema()["properties"]["n"] == {"type": "integer", "default": 3}
+
+
+def test_default_parameters_may_be_anything_of_a_udf_that_takes_all() -> None:
+    """`**rest` makes every name a known one."""
+    assert read("@fused.udf(default_parameters={'m': 1})\ndef f(**rest): pass").default_parameters == {"m": 1}
+
+
+def test_other_default_parameters_are_another_version() -> None:
+    """Results of the old ones do not answer for it; those of the source come back when they are dropped."""
+    udf = read("@fused.udf(default_parameters={'n': 3})\ndef f(n: int = 1, m=2): pass")
+
+    other = with_default_parameters(udf, {"m": date(2024, 5, 1)})
+
+    assert other.digest != udf.digest
+    assert other.default_parameters == {"m": "2024-05-01"}
+    assert other.signature == "f(n: int = 1, m = '2024-05-01')"
+    assert with_default_parameters(other, {"n": 3}) == udf
+    with pytest.raises(UdfDefinitionError, match="no parameter 'k'"):
+        with_default_parameters(udf, {"k": 1})
+
+
+def test_what_the_cloud_needs_is_kept() -> None:
+    """For who saves it; it changes no digest."""
+    udf = read("@fused.udf(engine='large', disk_size_gb=16)\ndef f(): pass")
+
+    assert udf.placement == {"engine": "large", "disk_size_gb": 16}
+    assert replace(udf, placement={}).digest == udf.digest

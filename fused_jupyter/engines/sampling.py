@@ -1,0 +1,87 @@
+"""Where the time of a run goes, line by line: a thread looks again and again where the UDF is."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from types import FrameType, TracebackType
+from typing import Self
+
+from fused_jupyter.engines.memory import resident_memory
+
+Line = tuple[str, int]
+"""Module ("" is the UDF's own cell) and number."""
+
+_SHORTEST, _LONGEST = 0.0002, 0.002
+"""Seconds between two looks: seldom enough to cost little, often enough to see the lines of a short run."""
+
+_SWITCH = 0.001
+"""Seconds after which Python code lets the sampler in; 5 ms is the default."""
+
+
+class LineSampler:
+    """Time and growth of memory by line of one UDF, while the `with` lasts.
+
+    A line has the time in which it was running or waiting for what it called, in any thread, so the lines of a function
+    and the line that called it have it both. The time between two looks belongs to the line of the second one: C code
+    that holds the interpreter makes a look late, and is paid for by the line where the interpreter goes on.
+    """
+
+    def __init__(self, filename: str) -> None:
+        self._filename = filename
+        self._others = f"{filename[:-1]} "
+        """How the files of its header modules begin."""
+        self._seconds: dict[Line, float] = {}
+        self._growth: dict[Line, int] = {}
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="fused-sampler", daemon=True)
+        self._switch = 0.0
+
+    def __enter__(self) -> Self:
+        self._switch = sys.getswitchinterval()
+        sys.setswitchinterval(_SWITCH)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end.set()
+        self._thread.join()
+        sys.setswitchinterval(self._switch)
+
+    @property
+    def modules(self) -> dict[str, dict[str, tuple[float, int]]]:
+        """By module and line: seconds, and bytes by which memory grew. Keys are text, as JSON has them."""
+        found: dict[str, dict[str, tuple[float, int]]] = {}
+        for (module, line), seconds in sorted(self._seconds.items()):
+            found.setdefault(module, {})[str(line)] = (round(seconds, 6), self._growth[module, line])
+        return found
+
+    def _watch(self) -> None:
+        started = last = time.perf_counter()
+        had = resident_memory()
+        while not self._end.wait(min(_LONGEST, max(_SHORTEST, (last - started) / 500))):
+            lines = self._lines()
+            now, has = time.perf_counter(), resident_memory()
+            for line in lines:
+                self._seconds[line] = self._seconds.get(line, 0.0) + now - last
+                self._growth[line] = self._growth.get(line, 0) + has - had
+            last, had = now, has
+
+    def _lines(self) -> set[Line]:
+        """The UDF's lines that run now."""
+        own = threading.get_ident()
+        lines: set[Line] = set()
+        for thread, innermost in sys._current_frames().items():  # noqa: SLF001 - documented; a debugger's way in
+            frame: FrameType | None = None if thread == own else innermost
+            while frame is not None:
+                filename = frame.f_code.co_filename
+                if filename == self._filename or filename.startswith(self._others):
+                    lines.add((self._module(filename), frame.f_lineno))
+                frame = frame.f_back
+        return lines
+
+    def _module(self, filename: str) -> str:
+        return filename.removeprefix(self._others).removesuffix(".py>") if filename != self._filename else ""

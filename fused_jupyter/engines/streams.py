@@ -1,0 +1,204 @@
+"""What a UDF prints, on the worker's side: stdout and stderr that lead to the host, fresh for each run."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import io
+import os
+import socket
+import sys
+import tempfile
+import threading
+import weakref
+from types import TracebackType
+from typing import IO, Any, Self
+
+from fused_jupyter.engines.collation import MARK
+
+ASK = b"?"
+"""What a worker sends to the host where it needs fresh pipes."""
+
+GIVE = b"!"
+"""What the host sends along with them."""
+
+_PR_SET_CHILD_SUBREAPER = 36
+_NAMES = {1: "stdout", 2: "stderr"}
+
+
+class Streams:
+    """stdout and stderr of a worker.
+
+    Args:
+        channel: where fresh pipes come from, when processes that outlive their run hold the present ones.
+    """
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._pipes = [_Pipe(os.dup(1)), _Pipe(os.dup(2))]
+        self._left_behind: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+        self._streams: list[_Stream] = []
+        self._has_asked = False
+        self._c_stdout = _CStdout()
+        self._c_stdout.buffer_by_lines()
+        _adopt_orphans()
+
+    def open(self) -> None:
+        """Begin a run: the UDF before may have closed or replaced what it found, or left children that print on."""
+        self._connect()
+        if self._has_asked:
+            self._renew()
+            self._connect()
+        turns = _Turns(self._pipes)
+        self._streams = [_Stream(number, turns, self._left_behind) for number in _NAMES]
+        for name, stream in zip(_NAMES.values(), self._streams, strict=True):
+            setattr(sys, name, stream)
+            setattr(sys, f"__{name}__", stream)
+
+    def close(self) -> None:
+        """End a run: what it printed is with the host, and what comes late will not be taken for the next run's."""
+        _flush(*self._streams, self._c_stdout)
+        self._left_behind.update(thread for thread in threading.enumerate() if thread is not threading.main_thread())
+        if _has_children():
+            self._channel.sendall(ASK)
+            self._has_asked = True
+
+    def _connect(self) -> None:
+        for number, pipe in zip(_NAMES, self._pipes, strict=True):
+            os.dup2(pipe.descriptor, number)
+
+    def _renew(self) -> None:
+        for pipe in self._pipes:
+            with contextlib.suppress(OSError):
+                os.close(pipe.descriptor)
+        _, descriptors, _, _ = socket.recv_fds(self._channel, 1, len(_NAMES))
+        self._pipes = [_Pipe(descriptor) for descriptor in descriptors]
+        self._has_asked = False
+
+
+class Captured:
+    """What this process and its children print while the `with` lasts; the streams of the run get none of it."""
+
+    def __init__(self) -> None:
+        self.stdout = ""
+        """Known when the `with` has ended."""
+        self.stderr = ""
+        self._c_stdout = _CStdout()
+        self._files: tuple[IO[bytes], ...] = ()
+        self._before: tuple[int, ...] = ()
+
+    def __enter__(self) -> Self:
+        _flush(self._c_stdout)
+        self._before = tuple(os.dup(number) for number in _NAMES)
+        self._files = tuple(tempfile.TemporaryFile() for _ in _NAMES)  # noqa: SIM115 - closed by __exit__
+        for number, file in zip(_NAMES, self._files, strict=True):
+            os.dup2(file.fileno(), number)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _flush(self._c_stdout)
+        for number, descriptor in zip(_NAMES, self._before, strict=True):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+        self.stdout, self.stderr = (_text(file) for file in self._files)
+
+
+class _Stream(io.TextIOWrapper):
+    """`sys.stdout` or `sys.stderr` of a UDF. Threads that an earlier run left behind write into the void."""
+
+    def __init__(self, number: int, turns: _Turns, left_behind: weakref.WeakSet[threading.Thread]) -> None:
+        # On the raw file: also what is written to `sys.stdout.buffer` keeps its place.
+        super().__init__(
+            io.FileIO(number, "w", closefd=False), encoding="utf-8", errors="backslashreplace", line_buffering=True
+        )
+        self._turns = turns
+        self._left_behind = left_behind
+
+    def write(self, text: str, /) -> int:
+        if self._left_behind and threading.current_thread() in self._left_behind:
+            return len(text)
+        if self._turns.last is not self:
+            self._turns.take(self)
+        return super().write(text)
+
+
+class _Turns:
+    """Whose turn it is, of the two streams of a run."""
+
+    def __init__(self, pipes: list[_Pipe]) -> None:
+        self.last: _Stream | None = None
+        self._pipes = pipes
+
+    def take(self, stream: _Stream) -> None:
+        """Note in both pipes that this stream goes on from here."""
+        before, self.last = self.last, stream
+        if before is None:
+            return
+        with contextlib.suppress(ValueError, OSError):  # closed by the UDF
+            before.flush()
+        for pipe in self._pipes:
+            pipe.mark()
+
+
+class _Pipe:
+    """The worker's end of a pipe to the host, whatever the UDF does with descriptors 1 and 2."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self._inode = os.fstat(descriptor).st_ino
+
+    def mark(self) -> None:
+        with contextlib.suppress(OSError):
+            # A UDF may have closed the descriptor, and have a file of its own under the number now.
+            if os.fstat(self.descriptor).st_ino == self._inode:
+                os.write(self.descriptor, MARK)
+
+
+def _adopt_orphans() -> None:
+    """On Linux, what a UDF's children start and leave becomes this process's child, so that it is known."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _has_children() -> bool:
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return False
+    return True
+
+
+class _CStdout:
+    """stdout as C code has it, with a buffer of its own."""
+
+    def __init__(self) -> None:
+        self._c = ctypes.CDLL(None)
+        name = "__stdoutp" if sys.platform == "darwin" else "stdout"
+        self._file: ctypes.c_void_p | None = None
+        with contextlib.suppress(ValueError):  # a C library of another kind
+            self._file = ctypes.c_void_p.in_dll(self._c, name)
+
+    def buffer_by_lines(self) -> None:
+        """As on a terminal, though it is a pipe."""
+        if self._file is not None:
+            self._c.setvbuf(self._file, None, 1, 0)
+
+    def flush(self) -> None:
+        """Only stdout: other files of C code may be locked by a thread that never ends."""
+        if self._file is not None:
+            self._c.fflush(self._file)
+
+
+def _flush(*streams: Any) -> None:
+    for stream in (sys.stdout, sys.stderr, *streams):
+        with contextlib.suppress(ValueError, OSError, AttributeError):  # closed or replaced by the UDF
+            stream.flush()
+
+
+def _text(file: IO[bytes]) -> str:
+    with file:
+        file.seek(0)
+        return file.read().decode(errors="replace")

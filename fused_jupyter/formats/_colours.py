@@ -1,0 +1,128 @@
+"""The colours of the named maps, made once from matplotlib 3.11 with ``colormaps[name](linspace(0, 1, 256))``.
+
+They are free to use and to pass on: matplotlib's own under its licence of BSD kind; viridis, plasma, inferno, magma
+(Smith and van der Walt) and cividis (Nuñez, Anderton and Renslow) under CC0; turbo (Mikhailov, Google) and the maps of
+ColorBrewer (Cynthia Brewer, Pennsylvania State University: accent to ylorrd) under Apache-2.0.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+NAMES: Final = (
+    "accent afmhot autumn berlin binary blues bone brbg brg bugn bupu bwr cividis cmrmap cool coolwarm copper "
+    "cubehelix dark2 flag gist_earth gist_heat gist_ncar gist_rainbow gist_stern gnbu gnuplot gnuplot2 gray grays "
+    "greens hot hsv inferno jet magma managua nipy_spectral ocean okabe_ito oranges orrd paired pastel1 pastel2 pink "
+    "piyg plasma prgn prism pubu pubugn puor purd purples rainbow rdbu rdgy rdpu rdylbu rdylgn reds seismic set1 set2 "
+    "set3 spectral spring summer tab10 tab20 tab20b tab20c terrain turbo twilight twilight_shifted vanimo viridis "
+    "winter wistia ylgn ylgnbu ylorbr ylorrd"
+)
+"""The maps in `COLOURS`, in its order."""
+
+ALIASES: Final = {
+    "grey": "gray",
+    "gist_gray": "gray",
+    "gist_grey": "gray",
+    "gist_yarg": "binary",
+    "gist_yerg": "binary",
+    "greys": "grays",
+}
+
+COLOURS: Final = (
+    "eNrtPWmQHcV53fN2pQWBTg4LC4SEEehA2kVRMJdBElppBfERcAgmJqQqMZWzEv+IY1dcKEmlnDgVXE6M41Q5hBAwFbtwHExpdaADTDiCrZWEkJAw"
+    "l5B8cARMWK20+9505p7v6/6+/ubt07ISq56Zvr73ZqZ7+vzO25XfXdUiPBDglwrwdQK8T4DfL8CfEuAHBfjUFuvnDwX41wX4TQJ8ggC/XYB/UoA/"
+    "KMCnCfAzW/y+3xDgH1NSAx1dp9Vx7oKgpoNaoPkwSKK+MA8CK7tC+nivPz3K7c+oMe702HZj/fPfFYZhIzszDx7xGV8mPqMjcqFRJnEqvcoAnJmX"
+    "HSrtZZGf17eO2h1oegGMBOUJjmTsy0eLWuFlfhVXs2Nx8D2Vv5/JzuxICxYmV3IklZB5ZWhK35QXOMGR1l/qq8zL60anl8bx5MwOUF953ZR1klUM"
+    "DkCEH/9M+U64vHlBQ7td2NHyRFcZFK6oE1N6xqoIOCBrEMIaSFtJXgHWFy68GgySE3pZYE64E24Mu4FiAAeem+KvsBg1yCsdSHxe+UsmoB0YOqyX"
+    "Vnh89bshOE+1eNDJ8i1hRArLiFD+Zp39v3zuG+4F5kwcZJFiAcCcLdSsypcfnu8PGmAxrcFEMqVk80oxwR7ltB1K8GbCAKyVnCiRZUPVUXoPOgyK"
+    "xV0zXlN/aPEzKeqRzJsMI1uPaPUehfAGe9UE19YcziYARQzs4uI6zmJwyEVjsoHLauQ1orVlepVemYKuyIBrTZQw7PM78ZYDBtRCWqeVUxxWRHOH"
+    "VtzhDpzlDiR0F+dxAEvXcItrrCV36OxJ8mEwOtvBngN75OCSeLVara2WuCwowlpcD9SFmw9MFLtFJyz2CGi/gItnpdjys61stPGfKhxdN+bxf6Nc"
+    "/6ONfxywl1ROwO0Nskgor/CF9b9BiBFjZzkLYeVf1YYoJpW/Xi5mcYRY55IBM3gpFyfGJ3x/pYuFYv4a8u+wGmBCJMOyNTCe+0wUFT9waCCCjIjw"
+    "i/cwR0Z69n/Gv5UYsNCY+OugmgyHtxsjO1UZqeC834doujBiz/cgmnj1Knsv/zabrLUCEBbVE1rfPixbZzm5Vzrxv8pWQQRWaZziNeiOjXKobS0O"
+    "iBDsb5sYIlgI+1epNUr737FO/x3j67/RXn+YY3P9q9viPU253wUIFGev65AUtbDzVzRWiL4H7YIK2YETC0AQpLvy2SUeBJwwhYPqCe4OILCizsVE"
+    "3CiHUUP1SNVp8NGUiAR2+wlSzJlc3dmXbDY4gjfVDlnP+rkhJn1mJYqxq2iqVgg/76wgC5R83Paj8is9TCRd7lmEtZK2loUpboD1AuNgbJF3NPgb"
+    "lOY9sfzi/cHXHIbX6v5XRo8K5W8TnPR8YXy1EHiOF1LrQ+Ap7XZ/6NWEBiYVb6zzv4x5AugY5/+5XNP0FwsXzhCWOGoTOi3aiG/5BJcNOeuLQjMl"
+    "mB6NwnOgtWdXFtYccLeADdB1JRONJk4dlOxHJUuSDqz6cQulnOKUR7EaiHxr7nboxdbrh3YB4NaeZFCCvDiNjKoSnfWh9NiKqBSB862o0oBiaLzs"
+    "sdYpJBLR3qiG9ieBW9QKAXEgz+FKKLfHMXaRoGIdxxl6GOsjZpEtLcLfH3Cl9PvkGObfsrENrRbRGIWwiWhHlBMKEWdeyZWXbwYSEiDncsppwd5e"
+    "vkt82+w1Ckw03OBY2N3srTJeQcwt6HCQ5lu9AHFXKmv7DHlQA2ujCGcMgCDAgyacwgrf0JRo9PIEgywshsX3CV9KE/gKanYF319zrKLgXsUtsv1s"
+    "SRtQDElGGVN+mmKrhNpJAKjpwJWLd6ehZJwJumRCKLuxcmYhY9dx1lrT10iq54PC8LhZgH9TgH+2RfmjNQJ8a4vwuwT4IwJ8igBfL8C/KMDbBfjT"
+    "AvxtAf45Af53Avy/BPgeAf41AX5AgEvtt6cKbWnbut7H4nDByp6ra1G4b8PaLYejcGb36mUTo/CnG9c+/GYszHbN6hXTo/CdzWs3vBKFHUtXd8+J"
+    "wsbW3vW74htc0bPq4uSr9K57Ig4XrepJBAD3rO/dMhRjG1f2LIsl8g5s6N30VhSesaJnxRlR+Nam3g1xSScs61k5O+bK3NK7Pqm5q3pWLYrDJ9b1"
+    "Jl/64lU9V8ThrvW9W2PS5Zzu1Us7ovCVDWs3vxOF01esviYWuXvz4bUbfxqFE5et7p4ZhYe3rN2wLwprV/esXBDf4LHedduSCrj1+ktOf+vp7909"
+    "kAvM/dqVMw7tfOievOKvvGn57PC59fftyNLzfmPVvLaXtty/JUt/4JZf6Zzwk8e+80DeYG/9xC9Pe/N//vPuoSzj+k9ecVb/9u/f87MsvfSmpbPq"
+    "u9fduztLL7p55YXBi5vu/0GWnnHLdQtPPvCDb+ct66RbP75kyutPPXB3/sl+/YbLpr/T9+C/vZmlu29cOnNwV++9+7L04pu75+jnH/7Wk1l61qev"
+    "XdDx6iP/sTZLT/zNjy2e/PMnHrg3SS3pWZXIoO5Y15v09bkre5bGne7F9b2b++PX6e5ZHnfy1zb2bnwt7vDLe7pnRGH/5t71L8blXdqzcm4yUvSu"
+    "S+ro0lU9S46jRmVhvod9yusxOOnWLEGFnOMO7TupvWigA3gzENC4fimjIIMhUYk8IPgANSCJwA1yuWhRgIbgD0DcriVPmmCXjoOyFiD/aVDw8kEh"
+    "kZxRrVZT8yeePGHChJPHuTj75qJodylHyLpAp50WsgBXohPxOJXUjueCMYgIActRMl3+Hufhu2E4fi5Mvw8kXY9N/rfjvf5EBL+E/z/Kbtz4cdGZ"
+    "eEmIKrutPT3anUhbe+uPPnLkyOCRzA0eaR9XunaeBqvGd4wfH1/Jmd1hML0mRm7SxNRN6hjXlr1q4kGeGoUG6Xq9US+uYhuXXtyru1Kn5XH48MDh"
+    "w5l3eKA+NDQELtwUsiP24lKXFZDVdV7jIFwzcCg6cm/ylMlT0jPx2JoezI406D8UH4fygPuX1fLq2Lky2QGi0CiCXjF1ytT4zC5UvZiShiZclBgm"
+    "/cMMDUYH6zkZIzsIRF9yXHLgYByTTc0kQfkLv5cGbSNboAauxyJgslvg4p6b3GRosDGyBcorrmI4stNSHdSemjot6jzTpqbBlKHKrp4GS453/Qdj"
+    "Xf/DaMsf1IeiwZ+4mGx4RTNKsvyptXEROVfmf+Y4VvMwNLSUEuA+Dz3CPGKGzP/eGv+/zP/bkvyrKMNq/BLY8o6SFRTDv6Wvt6uwH/MJp1jOISND"
+    "/BnGeE+aqR4EFAM5iKrJ46MVbYoPyLEdOggsqjhBFg/YcdTl8kTUR+tSFP8lsVSzsCY8ZsXCRolkQ4m9jUxqpRzeRhsjAT38OrjcFtbG4WDldMJk"
+    "NCSHqgfVu0CexIIYCdA/tWTDllzFZmlcsgZJXbrhiQfKnAyVkikLalhKBTOZoEojZ3iL9z6NdBzPVgrZAq50R5KroY5vp0k50FbC969KpmNS1KJF"
+    "/EmtifKPMqt/2ymn4iP2xvz690T5xzb/r7Ngo+T/vHsEv3qbKuSQKot5VsZN2EO4AsXGUsR2ovxjuPwV5N9ZuXNlvLILUAWWb7vr944B+XdSvpUW"
+    "p2Xkh73SruL+V2Thb0H+vV/c/1ZTqCXrMaABRii/8mWoCvrPBPn3CeWmaATCMS5coVqqwio/Guv6a3Pyr00GrpyuTP+KxSnq0Za93MKDzbwdHRHN"
+    "OvEeDhI1yWgWa6ssWi/eKseJxLKAI0PrqlipNpX0GHZxy6pSqbEbkUEyjCuLqkq7UnNsHcNs7jK96wCLRlGeNwNFbBkyRv4IyesCvnqNlSYjplZb"
+    "CqlcueSM6PHjLDXLlpCWI9Nk8+g3g4/VDq8hjfkMENKTlkHAiE/NqXvWRBrJewRt2tap7Ypxlxx/WLCBFMwD1W8c+Ty4a1DVV1ShcdS+AO2w+SfV"
+    "pexJgfoFwicJb0jm2vNZYARXKEGbI8rQRiUqgluY6TNRv6F6cZTRSkPZe4QfZGeIDJuOAyrmAXHyFW0UM1aWGP4rm5gEkF5uhM71gUdQTZ+2pGKw"
+    "nG4xFZTEFktUlhrVLRKN49FRYlrA04Aw9os9hBa8snXsO09RWB2IUfY0gP8K/8/T4DwksdwP0FxMCrCxKkrxzOD4ZbQtvTlk9EYTAZoKcg71jHVc"
+    "a0cUWFukQsNNyhb6wKEwWzvY/A/2R6PmTldwjxSaS0PDyAd71VIQOs4L3I4jmY0FlSml5kiK0ZFZQ8RVWtCTW2AoicKsdR+tPJW3ZWGp6CNVt1mY"
+    "PVhMg2RIC3IxUuljtXxN69SlksTqSHsXSMFtPj1rFGLQxZSCL2ccjhH8FZFkpwLlhAtt+zV1wIl3kvoVAm37OAhQFauTTj6pOMfDZXi9v/9QcY4C"
+    "mXrSxEnFeQpaUsCZybNfz1UdxCdsny2/GayyjoKlIEHHcG+GWE7QX9gT7+dgAWDBEA/xu8ANsK9/ymTg1ISTJxRnB6fCI6hV4plHbwPfsgGaUv/h"
+    "Ud6c4/IfR7iukXBrwnTSqnYBmx0h1r6Zx1IfCvfAEasUKIJwS4Ye/Y8XKsJwfA8aTv3/hP0zv/uJAP9jAf5tAS7JZ0sd9FkBPtBip/tXAX66AH9N"
+    "gHcL8DsE+BsC/IMjPCj9XIB/WYD3tdi+PirAJfu3RkirJuHNYwp8xFUl0/8qmVfiie/9Iv1f4v91VvphM6aKaK5xJ2T/KPH/SoV73au83Lg8w04C"
+    "bpSgIq4iajgNVcAqIBsI2sMNw6fLIkP0KLd/Q7Z/R5s28IT2L7UeQf/5QJX275V/qMC+79Nu7zOdVq64PKf/kL7HG55OFxpLQzulgb0oqKKiKhQ4"
+    "8I0sHSF0Eb+9NKn83yJzP09l/iOV+RdU5pPkTX9GZZ5Fkg6oTFrTzd1U5p1UJm2pfFv1VdttVCapH2iQRrVTmfdRmVupzMXkTUn9PI9SmZ8i//8q"
+    "mbuDytxNZd5DZdJG7f+Kyryeyvxq5cerxyoP0l+haUO+zrHOA5vugU313fRcPzFieDuRD3hg/b4/PqSGWcZzPLCXfTed6IHN8cD2eomNw6wb9V0f"
+    "cIkHtt8Dm+m76aPDLP8vfDdd5ONw8f3x+8L8sFqAbxPgcwX4OwJ8eov/f16A7xfgrwvwDgHeL8DnS7TfFvEH0v77RwL8JQF+hQCXCOwHW4Sf0+J6"
+    "/JxYyi3mjAhKEcgaIhRSZNlKip0DzahxcuI+j0ywWU6Kz8vOWEtLgnBHGi8p8jMlOILV07sKVkhijaOiP2hSVgWYuTi2y++RZ8UsU5z0qnQwmsYp"
+    "6hddmjuK9l6zZEeFD0FfrDCzIzpekMI5vnjWZGWhy7uMNGyDp6FjJpM5+ELGthMSlqnMKxNQnhYrHGN11jGGcXL8M2Wfld1Xc0bj7K09OrnK/FVM"
+    "MsZ6fh1jpZiNziI1I3vEVvdgdbgZw2kzx6ZtcSy0gzTGYhNI+nRynpoLNQecJmFbB75LeidsAZDTA9kBFTWiONrzKa4ad2hz5NONUojrxLWV02E4"
+    "+z7G8S0GFMg3RFhdoowu8WGgeRo9ZZUh0IQRBppHgmYdzYIvaY17J1YS7VQ0Z4nBsXVHmDJwsTTK8IJjYkDmwqFCQcYhY7PSxCOMaVwNtVzWEAuU"
+    "x+CF3TcCbTNmWF+EVehgKeqASDfepg7nwganSI1FySte5ahgzLlmK9X0cZ+x5kM0rXQFyN452EWDx3N4UQaxG65JIuCu5e2fO9Y/AmfEswc+35KB"
+    "UH0a619jJQS9NpVcNXlJBjv/eYzHpu5AX9/O516Od2tnfWhBZ9einPf10I6+7c++EFP5Tp01d1FXZ4FM2Le975m9+weVqp0956LOrmIf9+b2vh27"
+    "X4r18E47b96iixdNKnBqfdufef5A9LyOmRcs7Oqcnecf2N63c0/y5Onnz4+enG/XB6IbPftj4snP95VPXtBVPvl/4ye/mDx59vzoD/DJu/YlTz7n"
+    "woWdXcWTD0ZlVmpWV+fCC2dG+1hz4Pld0S3yGpkYvcv882Jl0m+/uDu6Ra5uWc3r6rpoztk1pQZf3btze1+udlmd2dW1cO6sGL3z2o+f3bFtx6Es"
+    "vz16lwUfihG9/a/s2dm3vUA5zursWnjBufGTD+5DT46qbd55pyVP3hM9+Y3yyZ3Rk9uUGtq/95m+7QVG6MzoVbMnv/BsdKN8092+8OJFC86Pn3zo"
+    "5ed29vUVTz43KsKFM0+yh/JLr7mi84zodfb+cOsGiBg9u/uqJRdEQ+Zr2//74cfhH1Yuv2xBVM1Hdj+1ZT3Ez8xf8ZGLYyTQ/m2PbtwFcV8rl14y"
+    "LyrwO888sWm9wU9edGb05H1PP7IBoiRmdF+dPnnHY/jJ3csvuyh+8p4nt2yAOIB5Kz6ymHryqSuXfjh58q7HN6+DXKmsaeNCYIGfnWz9Qgypw2vA"
+    "hjdkb3LfZ/+4Kn2Oo/MNVJHgFfQ/+S3Uij9pTf5XUlXFEKHz5FAl+7/+0GX/NBXo+pR0kp8OSX8bv/y3SD0c6fYfelp4uTP1tnF6Y5eGrdKnByro"
+    "P5N0uI1k+5dbiHB6dBPE3hDTXInTlzVi7d84bOh2wvibkKAy8HZyFYu3+TY/Ob+p42lZ5BJXARUSlIQBc/jQPAwbCotluJwtDI/M8WyZ2CUzh//h"
+    "2YDgDIgFEwDyC3v8xogtfwePgGLRkkhlmR1jLqSBDkS0j+2K532S7N7Zm4pss5B7ZWLAVNThwXlS/5cMRUPTyNRljH+Q5IYFUmjFTbwrzn8sZ46g"
+    "XSaHCvxfsA/bphvDHHlHq2VFExTH/ya4I/z4XnGGoepMESxSrPIgcl4C1eef/43QQAX+prpjS9s1ri3OsNUU0QwrQ1VY4lYFUm8/VEl7rc9j+Cah"
+    "/iefhiee89LYGoQ5Lkzf7kvif21I+n2l9U+Ftbt//eereuVVy8x8W0/HdIeJNbLexIbxXdHMr1PKDxcGSdQX5kFgZVdIt6wAh9BCStioLNCfmOqF"
+    "jCRpy2ZiAPD4yrIIiTHpZUtCaM8Qtv9ixLNQneV8nh05VQiSjLCrg9C4dDdFNX6ndbq8sQQvLK8+LeTVPbgTbUhgSRn6n+Gmesak8G3oI6OvTlFX"
+    "oIVkh0qjNU945+i/ntfnkPnuh8xjhuG29ex/FK8IE7d96Bd9AcRyHoKavZnKaCkcIZ4e0JiFV74xYJEKDkHA4D2DQyGYySoi15wspObpH06FQJKJ"
+    "piT2PfQPp0KUrPyPpKnFdC6HUpS596z9O1vizBhui/tfl7TTKAZFGOXce9X+OZKRGuXyv2ftn6GyjXb5TZNyMM3i1+2EExUEKIxPdCg0HskWFu2D"
+    "ErL9Dw+dvVylePSfMlJRrhgLWwyf16r80f+J+yhBQEzGf/rX/yKW1Y//oFS3UupbuT3ufby6MJZPxcNWWIWXH1vqZvs/Qay3p/CG4zMoQ17LqmJn"
+    "ZqT/xlKGwyDzeN1rlJKOACngro7/8/QnDjHKswzMYb8MwdIkcClpn/YhNssxhZtdPqwSjzIJebFSspWNfvtvfpprcIcH/82ST0e9/Qt0MUMOwgxC"
+    "KeSELVks69Ft/16SCUllUixnkiVmCbBZ4paBF5QVBSSHtb5pWf6Xpw9WEQ/3rUB8rBWxq6D/W0LwyxKqoc8ClwePYULR/hnBu+CyL3iorG9LiOgK"
+    "a0hfIaTyGxH/LVCIq+BvvVdrTreoH7NVlcrGxtQ2Ex4FLdWtll/VW3OtfsHr8Ca/aa/V7xeOcvkP+IDXe2BneGDX+m562zDf1KvJ5RMe2D2+P57l"
+    "A/62B9blgXmVBvn+uMYDu3G4YpRe+d8ZPuA3PbB/8MBu8t300x7Y4uFKkv6TB7bP98fPCK3u6wL8qwL8UwJ8iwC/SYBL+rkk+eRHBfjTAnxai/K3"
+    "kv4mib4nySe/JcDvE+CbBPjvCvDDLbYfSX77dwT4TAH+92TuZys31SupzL8mb/pFKnMtldlDZb5A3pTU3zG5+tjyDJm7gMrcSGU+Xn2IJ1Whz6vc"
+    "aE+pPiv+PpVJr1SeIHNJrXIXUJnfoDJ/i7wpqYBkPJX551Tmu9XXL6RSAloT4V2s/C/GU8DU0cT/eNB8DUjHQCcn/8niEpQjqlpaOaZxPJkEFIm5"
+    "O8r4T2Vos2J+xU6kKTie/sOJTC/jhcvZfedRxf+wO2reQraIsnJomR6SsRrjbqzb/xzjbqx//zUqZcKWLqWbgWt1vMA/M8aHP35/8DIHuIj9C6vs"
+    "eXPz+6Mbm8dKXMn+5WYW8jkWwmq2msX+5Usc4Orm96ezmn+xjwxjF/1Q85gLXuUUq+zqTvYvdzT/Ydgt+b+zf3mgWvv/SiWUImr/f8B+gLlc+bvY"
+    "/deHuRc7DSb+BiZWcRgy9P8r2FaKqvnjMLGOuwFSSXYV9zLqT0C8j93dI/2r3RziAz3lKe6Rh9hW+iqL8kTt/5dgAlGGf4/7yy1oMwkTf8RtnRE+"
+    "9k+5mlnIIjQe4Mp/M4sDWMZi7i+FielsootrsnPZxHRu/O8S8R+x+5dqT5kC4l9jbzyXrczL2SIjykAn1zLnsiPDKRyyvIttjFOY7qNOZdsPVNH5"
+    "HbaUM9jnf56tM4QDm8Q1s2pN5k52/prONdP7uIrBMyN8yh72V3MrvaW6jMUXXgji50LAmZVWWWhgWc42GTjkfJd9/3O4xN+yr38B2xj+kv3kbMv8"
+    "Ajdl4TqfzWFZ0a9O59osejGk3vU8mDi7xfJvYlvGBJiYyNX/IjZxCYg/yFWMOp9L/IJtZadxHfPPhlH+xT6ZkQo2s1ql/+uwNedadGvOLa5VssZl"
+    "u1oh3+aorGvOMyn2thDdQpEKgIDAwpYRGfDP1cpfHxw6Mhhd0TF4JA2jYPDI0FCr5efkWMIqABN6XroSoDOwtRGqQiwdaBTMWKohRxRkwE1ZsUyu"
+    "Y04XiHVgeLiGrM8nuehNkFxhiURHdpcR+hfLC0KOeyAqGBYyghmHaAgkxuqN+lQs5eiIt+BXQ5h//Lo1oDEYSQnZpluhckZHiQ0UBHCVtpVsriGt"
+    "/i5jcnaY/ZDZSsR7dnnH+MSNGzc+sXI/rr09sf6bmYeuAYV32ScorFLkDNdA7jJ9g5JGk9ZzfhY2fZPfpfragA2Mcq+ONS4WlQVNihje3CZSWwME"
+    "Cwh7lErvR7z2hJSYqYcNE3MQp+rlQtUweWsHNmgsBZnGap7JFNLAYikqLXksA+VwHONeodsw0UTVHBFbrJmXtIiqLcWiaQXvVaBnO7K2OXd9Iy53"
+    "GpZXWicNk33yqKJSVYv1rBHm3zjTy6dCU1iyLWkPZUZpHxS/soYWgNOGCIiUGec81sLbVkN5cf1BFa86yPWxJPrfDTbjFAIRCWUcPktHHBjyakON"
+    "UybrF2Yo7QbhUNoL4nRZL3mhS3uoUSQoP5IHdWXbAM6MAMb1UwuA5fc23Z505cyLAG3ZaBX9qbOoYky2K6S2HXFtXQaFpJxyv1JNZ8OnzsTKgyxM"
+    "vk4hEoh0QGNedyAiVAo+qMyoDmyvcc+CQ6bBkh5RFwZLhjBptqlMTHSdBkiAectLRTl0Qa5MOmBi3rQtj6fFSypa5+KtNdA6dRrqvLeCDpsrAyqn"
+    "gYJVOxfYqYNJK+lRWHDFFKNsehk85BvTwDLPth6tQhds9BaXlOKMuQ6Aop1kqpHjckbvXCtfXwUK6nW2JF2x2vqydVualpJ2k1twy8feetFT6qV4"
+    "d1b+UpYpRKbPPFzMWTcNsYSMKqccYyQReWcsdOUt7Qkwb20NKH2ZGQe1+Lotc+rYPDKusMBVf2wpmg60o6IXm38mRHN/BOShQ7CGaABVSY58ObLr"
+    "jdjckWE6VgsxHsJsS+aBRiXAIlOIJ8PS1m39slyY1VyejXyR1wi98rHGkaozjMxtI8SqpdBtoSlCy+S5XS1QQ7OmTJ47QTkGO1OmBp+8lq/G0YL8"
+    "Gji6U7qtWZv1Hn1ZlCYhRl8k6L8mfwE8rcD2oAkT5jXqG4Ov7Jzlkj6oOWrD3a7m6HF3jVZIViK8OcqXdlTGKXsZB/SJKc2YjyC5tdLgBsqYOtBn"
+    "gFSiWzeECtG1TGojmhbRwoq2A1dXjAyXox6FGa8NGH3TZlawK4119p8T/D9KVbrKpWi57jh+4cV1QLBPJEKOGWeq5yIlFIT+AjGK7BNXPxlZS1YR"
+    "bBNRSXkld3xBtKAqHKTNWo85W+UIL45yq5F03wmqCmmjyFBHV6WTt54sq0z06b+u1msM3TVgD+HCFvVfMkpVUDH9WgyV34KKoP/4oKhcsar+92qK"
+    "Qjn9mc5bowxeS04FJdPUql2x5sKdwC9jTlnhslnOvQLogoC7vcAkEmjNqa2YYN3cGE53jLXt8Wi3ZL+aoRo9pf+VEKsvBfgFC/eS/k+6yxXRvT4L"
+    "3OnwTtSqU/vaG9FOFASc5an8M/jtn0v6P0mlwiA0R2WV0doExPe9ChYgZBVRXk+e/2T77x7TFEayfx7KGiT8+i98Kj/ctY/Tlw9KjxcK4DGtlFO4"
+    "PNYHKAseZD3zIzWz7a6afq/bv2kWLuk/l/WfGFpbZobTE+c/of2H8grFO8B7sI4Qd8hqiVP+VYL0PX5YUbl0ZV3TjtrVitr1PQ1d+XR0uyYlcZbg"
+    "/h+6JQm5"
+)
+"""Base64 of zlib; for each map 256 reds, greens and blues, each as the difference from the one before."""
