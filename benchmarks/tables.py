@@ -6,6 +6,7 @@ python benchmarks/tables.py [--quick]
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -18,11 +19,15 @@ from samples import attributes, shapes
 
 from fused_jupyter.formats import Wanted, encode
 
+FEW = 0.5
+"""The share of each target that holds below some thousand rows, where the table's own overhead is most of it."""
+
 
 def main() -> None:
     quick = is_quick(__doc__.splitlines()[0])
     rounds, count = (3, 1000) if quick else (7, 10_000)
-    report([*geometry_cases(count), *plain_cases(count)], rounds=rounds)
+    cases = [*geometry_cases(count), *plain_cases(count)]
+    report([replace(case, target=case.target * FEW) for case in cases] if quick else cases, rounds=rounds)
 
 
 def geometry_cases(count: int) -> Iterator[Case]:

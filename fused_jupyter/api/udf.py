@@ -114,6 +114,28 @@ class Udf:
         return self._definition.placement.get("region")
 
     @property
+    def type(self) -> str:
+        """As the official client calls all UDFs."""
+        return "geopandas_v2"
+
+    @property
+    def collection_name(self) -> str:
+        """The collection that it is in; one machine has only this."""
+        return "default"
+
+    @property
+    def collection_id(self) -> None:
+        """None: collections have numbers in Fused's cloud only."""
+
+    @property
+    def catalog_url(self) -> None:
+        """None: it is in no catalogue of Fused's cloud."""
+
+    @property
+    def original_headers(self) -> None:
+        """None; the official client keeps it for old UDFs."""
+
+    @property
     def signature(self) -> str:
         """Name and parameters as one line."""
         return self._definition.signature
@@ -427,13 +449,14 @@ class Udf:
 class _LocalUdf(Udf):
     """A UDF decorated inside a worker, where its code is running already: what it is called with runs here."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], said: Mapping[str, Any]) -> None:
         # Not parsed unless somebody asks: a UDF's own decorator runs with every call of it.
         functools.update_wrapper(self, function)
+        self._said = said
 
     @functools.cached_property
     def _definition(self) -> UdfDefinition:  # type: ignore[override]  # the base class keeps the value, this one makes it
-        return _definition_of(self.__wrapped__, {})
+        return _definition_of(self.__wrapped__, self._said)
 
 
 @overload
@@ -495,6 +518,8 @@ def udf(
         "default_parameters": default_parameters,
         "headers": headers or (),
         "placement": {name: value for name, value in placement.items() if value is not None},
+        # Else its text is read: in a worker the one above the UDF itself comes without its arguments.
+        "is_decorated": function is None,
     }
 
     def decorate(function: Callable[..., Any]) -> Udf:
@@ -502,7 +527,7 @@ def udf(
         from fused_jupyter.runtime import WorkerRuntime
 
         if isinstance(current(), WorkerRuntime) or only_looking.get():
-            return _LocalUdf(function)
+            return _LocalUdf(function, said)
         definition = _definition_of(function, said)
         current().register(definition)
         return Udf(definition)
@@ -519,11 +544,7 @@ def _definition_of(function: Callable[..., Any], said: Mapping[str, Any]) -> Udf
             "written in a notebook cell or a file"
         ) from exc
     choices = Choices(
-        name=said.get("name"),
-        cache_max_age=said.get("cache_max_age"),
-        default_parameters=said.get("default_parameters"),
-        headers=header_modules(said.get("headers", ())),
-        placement=said.get("placement"),
+        **{**said, "headers": header_modules(said["headers"])},
         directory=os.getcwd(),  # noqa: PTH109 - a string is what travels
     )
     return parse(source, choices)

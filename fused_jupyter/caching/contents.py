@@ -10,7 +10,6 @@ import copyreg
 import hashlib
 import marshal
 from collections.abc import Callable, Mapping
-from types import FunctionType, ModuleType
 from typing import Any
 
 Value = Any  # of the user's, whatever it is
@@ -23,8 +22,8 @@ _SCALARS = frozenset({type(None), bool, int, float, complex, str, bytes})
 
 _LARGE = 1 << 16
 """Bytes from which content is hashed where it lies, not copied."""
-_REACH = 5_000
-"""Functions, classes and modules in one digest."""
+_MOST = 50_000
+"""Objects, functions and classes in one digest: some tenths of a second, at each call."""
 
 
 class UnreadableError(Exception):
@@ -50,8 +49,8 @@ class Digester:
         """Whether what cannot be read counts by its class, as in what code reaches; else it is an error."""
         self._parts: list[bytes] = []
         self._seen: dict[int, tuple[int, Value]] = {}
-        """By id, with the order in which they came: values that are open now, and all code. Either may hold itself."""
-        self._reached = 0
+        """By id, with the order in which they came: values that are open now, and those that are added once."""
+        self._once: set[int] = set()
 
     def hexdigest(self) -> str:
         """SHA-256 of all that was added."""
@@ -81,22 +80,27 @@ class Digester:
             return
         self._seen[id(value)] = (len(self._seen), value)
         self._handler_of(kind)(self, value)
-        if not issubclass(kind, FunctionType | ModuleType | type):
+        if id(value) not in self._once:
             del self._seen[id(value)]  # equal lists are equal, whether they are one list or two
-            return
-        self._reached += 1
-        if self._reached > _REACH:
-            raise UnreadableError(f"the code reaches more than {_REACH} functions and classes that are not installed")
+
+    def once(self, value: Value) -> None:
+        """Say of the value that is added now: where it comes again, its number is enough.
+
+        Code and objects are tied into nets, which have an end only so.
+        """
+        self._once.add(id(value))
+        if len(self._once) > _MOST:
+            raise UnreadableError(f"it is tied to more than {_MOST:,} objects, functions and classes")
 
     def apart(self, value: Value) -> bytes:
         """The digest of a value, which is not added."""
-        outside = self._parts, self._seen
-        self._parts, self._seen = [], dict(self._seen)
+        outside = self._parts, self._seen, self._once
+        self._parts, self._seen, self._once = [], dict(self._seen), set(self._once)
         try:
             self.add(value)
             return hashlib.sha256(b"".join(self._parts)).digest()
         finally:
-            self._parts, self._seen = outside
+            self._parts, self._seen, self._once = outside
 
 
 def _scalar(digester: Digester, value: Value) -> None:
@@ -169,9 +173,15 @@ def _frame(digester: Digester, value: Value) -> None:
 def _column(digester: Digester, value: Value) -> None:
     """An array or a dtype of pandas, without what it only remembers."""
     reduced = value.__reduce_ex__(5)
-    for part in reduced if isinstance(reduced, tuple) else (type(value), reduced):
-        is_state = isinstance(part, dict)
-        digester.add({name: part[name] for name in part if name not in _MEMORY} if is_state else part)
+    if isinstance(reduced, tuple):
+        reduced = tuple(_without_memory(part) for part in reduced)
+    digester.add((type(value), reduced))
+
+
+def _without_memory(state: Value) -> Value:
+    if not isinstance(state, dict):
+        return _MAPPED_TUPLE(state)
+    return {name: state[name] for name in state if name not in _MEMORY}
 
 
 _MEMORY = frozenset({"_cache", "_readonly"})
@@ -249,11 +259,12 @@ def _object(digester: Digester, value: Value) -> None:
     if isinstance(reduced, str):
         digester.put(b"name", f"{getattr(value, '__module__', '')}.{reduced}".encode())
         return
-    state, items = reduced[:3], reduced[3:]
+    if len(reduced) > 2 and reduced[2] is not None:
+        digester.once(value)
     digester.put(b"object", b"%d" % len(reduced))
-    for part in state:
+    for part in reduced[:3]:
         digester.add(part)
-    for iterator in items:
+    for iterator in reduced[3:]:
         digester.add(list(iterator) if hasattr(iterator, "__next__") else iterator)
 
 

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from fused_jupyter.caching.kept import Kept, KeptValues
-from fused_jupyter.caching.reach import CACHED, add_function, start_digest
+from fused_jupyter.caching.reach import add_function, start_digest
 from fused_jupyter.caching.turns import State, Turn
 from fused_jupyter.errors import ArgumentError
 from fused_jupyter.udfs import parse_max_age
@@ -104,9 +104,7 @@ def cached(function: Function, policy: Policy, values: Callable[[], KeptValues])
             await asyncio.to_thread(call.keep, value)
             return value
 
-    chosen = async_wrapper if inspect.iscoroutinefunction(function) else wrapper
-    setattr(chosen, CACHED, True)
-    return chosen
+    return async_wrapper if inspect.iscoroutinefunction(function) else wrapper
 
 
 class _Calls:

@@ -24,9 +24,6 @@ from fused_jupyter.caching.contents import DATA, Digester, Family, Handler, Valu
 
 _ALL_OF_IT: tuple[Chain, ...] = ((),)
 
-CACHED = "__fused_cached__"
-"""Marks what `@fused.cache` made: it counts as the function inside, however it is kept."""
-
 
 class _Missing:
     """Stands for the value of a name that has none."""
@@ -52,7 +49,8 @@ def _code(digester: Digester) -> Iterator[None]:
 
 
 def _function(digester: Digester, function: FunctionType) -> None:
-    if hasattr(function, CACHED):
+    digester.once(function)
+    if function.__code__.co_filename == _WRAPPERS:  # what `@fused.cache` made: how it is kept is not what it gives
         digester.add(function.__wrapped__)  # type: ignore[attr-defined]  # functools.wraps
         return
     with _code(digester):
@@ -117,6 +115,7 @@ def _import(digester: Digester, function: FunctionType, statement: Import, chain
 
 
 def _module(digester: Digester, module: ModuleType) -> None:
+    digester.once(module)
     if _is_installed(_place(module)):
         _installed(digester, module.__name__, "")
         return
@@ -128,6 +127,7 @@ def _module(digester: Digester, module: ModuleType) -> None:
 
 
 def _class(digester: Digester, kind: type) -> None:
+    digester.once(kind)
     module = sys.modules.get(kind.__module__)
     if module is not None and _is_installed(_place(module)):
         _installed(digester, kind.__module__, kind.__qualname__)
@@ -255,3 +255,4 @@ def _is_installed(place: str) -> bool:
 
 _STANDARD = tuple(sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib"))
 _OWN = str(Path(fused_jupyter.__file__).parent) + os.sep
+_WRAPPERS = str(Path(__file__).with_name("functions.py"))

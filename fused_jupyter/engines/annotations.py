@@ -19,7 +19,7 @@ import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from fused_jupyter.udfs import UdfDefinition
+from fused_jupyter.udfs import UdfDefinition, decorator_of
 
 _MODULES = {
     "np": "numpy",
@@ -77,6 +77,7 @@ def _code(source: str, filename: str, entrypoint: str) -> types.CodeType:
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == entrypoint:
             _quote(node, unless=made)
+            _drop_arguments_of_decorator(node)
     return compile(tree, filename, "exec", dont_inherit=True)
 
 
@@ -86,6 +87,13 @@ def _quote(function: ast.FunctionDef, *, unless: set[str]) -> None:
         names = {node.id for node in ast.walk(annotation) if isinstance(node, ast.Name)}
         if any((name in _MODULES or name in _CLASSES) and name not in unless for name in names):
             setattr(owner, field, ast.copy_location(ast.Constant(ast.unparse(annotation)), annotation))
+
+
+def _drop_arguments_of_decorator(function: ast.FunctionDef) -> None:
+    """They were read in the notebook, and may have names that only the notebook knows."""
+    decorator = decorator_of(function)
+    if isinstance(decorator, ast.Call):
+        function.decorator_list[function.decorator_list.index(decorator)] = decorator.func
 
 
 def _places(function: ast.FunctionDef) -> Iterator[tuple[ast.arg | ast.FunctionDef, str]]:

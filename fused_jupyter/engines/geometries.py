@@ -69,6 +69,8 @@ def _frame(value: Any) -> Any:
         return geopandas.GeoDataFrame(geometry=[value], crs=_DEGREES)
     if hasattr(value, "columns"):
         return geopandas.GeoDataFrame(value, geometry="geometry")
+    if isinstance(value, (bytes, bytearray)):
+        raise TypeError(value)
     geojson = getattr(value, "__geo_interface__", value)
     return _frame_of_geojson(geojson) if isinstance(geojson, Mapping) else _frame_of_items(value)
 

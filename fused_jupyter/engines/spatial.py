@@ -213,7 +213,9 @@ def _sides_of(value: Any) -> tuple[Any, ...]:
         return tuple(read_frame(value).total_bounds)
     if isinstance(value, (bytes, bytearray)):
         raise TypeError(value)
-    return tuple(value)
+    sides = tuple(value)
+    is_features = any(isinstance(side, Mapping) or hasattr(side, "geom_type") for side in sides)
+    return tuple(read_frame(sides).total_bounds) if is_features else sides
 
 
 def _found_in_text(text: str) -> Bounds | Tile:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import io
 import os
 import socket
@@ -23,6 +24,8 @@ GIVE = b"!"
 """What the host sends along with them."""
 
 _PR_SET_CHILD_SUBREAPER = 36
+_IOLBF = 1
+_C_BUFFER = 4096
 _NAMES = {1: "stdout", 2: "stderr"}
 
 
@@ -45,10 +48,10 @@ class Streams:
 
     def open(self) -> None:
         """Begin a run: the UDF before may have closed or replaced what it found, or left children that print on."""
-        self._connect()
         if self._has_asked:
             self._renew()
-            self._connect()
+        for number, pipe in zip(_NAMES, self._pipes, strict=True):
+            os.dup2(pipe.descriptor, number)
         turns = _Turns(self._pipes)
         self._streams = [_Stream(number, turns, self._left_behind) for number in _NAMES]
         for name, stream in zip(_NAMES.values(), self._streams, strict=True):
@@ -59,20 +62,16 @@ class Streams:
         """End a run: what it printed is with the host, and what comes late will not be taken for the next run's."""
         _flush(*self._streams, self._c_stdout)
         self._left_behind.update(thread for thread in threading.enumerate() if thread is not threading.main_thread())
-        if _has_children():
+        if _has_children() or not all(pipe.is_whole for pipe in self._pipes):
             self._channel.sendall(ASK)
             self._has_asked = True
 
-    def _connect(self) -> None:
-        for number, pipe in zip(_NAMES, self._pipes, strict=True):
-            os.dup2(pipe.descriptor, number)
-
     def _renew(self) -> None:
-        for pipe in self._pipes:
-            with contextlib.suppress(OSError):
-                os.close(pipe.descriptor)
         _, descriptors, _, _ = socket.recv_fds(self._channel, 1, len(_NAMES))
-        self._pipes = [_Pipe(descriptor) for descriptor in descriptors]
+        for pipe in self._pipes:
+            if pipe.is_whole:
+                os.close(pipe.descriptor)
+        self._pipes = [_Pipe.above_standard(descriptor) for descriptor in descriptors]
         self._has_asked = False
 
 
@@ -149,11 +148,24 @@ class _Pipe:
         self.descriptor = descriptor
         self._inode = os.fstat(descriptor).st_ino
 
+    @classmethod
+    def above_standard(cls, descriptor: int) -> Self:
+        """The same pipe under a number above 2: a UDF may have closed those below, and they are given out first."""
+        moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
+        os.close(descriptor)
+        return cls(moved)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether no UDF has closed the descriptor, and perhaps has a file of its own under the number."""
+        try:
+            return os.fstat(self.descriptor).st_ino == self._inode
+        except OSError:
+            return False
+
     def mark(self) -> None:
-        with contextlib.suppress(OSError):
-            # A UDF may have closed the descriptor, and have a file of its own under the number now.
-            if os.fstat(self.descriptor).st_ino == self._inode:
-                os.write(self.descriptor, MARK)
+        if self.is_whole:
+            os.write(self.descriptor, MARK)
 
 
 def _adopt_orphans() -> None:
@@ -178,13 +190,16 @@ class _CStdout:
         self._c = ctypes.CDLL(None)
         name = "__stdoutp" if sys.platform == "darwin" else "stdout"
         self._file: ctypes.c_void_p | None = None
+        self._buffer: ctypes.Array[ctypes.c_char] | None = None
         with contextlib.suppress(ValueError):  # a C library of another kind
             self._file = ctypes.c_void_p.in_dll(self._c, name)
 
     def buffer_by_lines(self) -> None:
         """As on a terminal, though it is a pipe."""
         if self._file is not None:
-            self._c.setvbuf(self._file, None, 1, 0)
+            # A buffer of ours: glibc, left to itself, gives a stream that was used before one of a single byte.
+            self._buffer = ctypes.create_string_buffer(_C_BUFFER)
+            self._c.setvbuf(self._file, self._buffer, _IOLBF, _C_BUFFER)
 
     def flush(self) -> None:
         """Only stdout: other files of C code may be locked by a thread that never ends."""

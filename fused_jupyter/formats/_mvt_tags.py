@@ -138,7 +138,7 @@ def _encode_texts(column: pd.Series[Any], kernel: Kernel) -> _Values | None:
 
     try:
         array = pa.array(column.array, from_pandas=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
         return None
     if not (pa.types.is_string(array.type) or pa.types.is_large_string(array.type)):
         return None

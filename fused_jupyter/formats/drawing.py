@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from fused_jupyter.errors import ArgumentError
 from fused_jupyter.formats.colormaps import DEFAULT, Classes, Colours, read_colormap
-from fused_jupyter.formats.palettes import number_colours
+from fused_jupyter.formats.palettes import number_colours, used_numbers
 from fused_jupyter.formats.ranges import Range, settle
 from fused_jupyter.formats.raster import Mask, Raster, missing_pixels
 from fused_jupyter.formats.target import Target
@@ -39,6 +39,7 @@ _STEPS: Final = 254
 _EVENLY: Final = np.rint(np.linspace(0, 255, _STEPS + 1)).astype(np.intp)
 """Which of a ramp's 256 colours are used where one number is taken for nothing."""
 _MOST_COLOURS: Final = 256
+_FEW_SHADES: Final = 16
 _MOST_LISTED: Final = 65_535
 _BYTE: Final = (0.0, 255.0)
 
@@ -120,6 +121,9 @@ def _draw_mask(band: NDArray[Any], missing: Mask | None) -> Picture:
 
 def _draw_gray(band: NDArray[Any], missing: Mask | None) -> Picture:
     span = Range(low=_BYTE[0], high=_BYTE[1])
+    if missing is None and len(used_numbers(band)) <= _FEW_SHADES:
+        # As numbers of gray colours, which a PNG packs to four bits or fewer.
+        return Picture(pixels=band, palette=read_colormap("gray").colours, is_flat=True, range=span)
     if missing is None:
         return Picture(pixels=band[:, :, None], range=span)
     grays = band * ~missing

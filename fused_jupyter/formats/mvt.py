@@ -26,8 +26,7 @@ LAYER: Final = "udf"
 """The layer's name; clients of Fused ask for it."""
 
 HEAVY_BYTES: Final = 500_000
-"""Mapbox's own limit for a tile; beyond it, maps stutter."""
-HEAVY_FEATURES: Final = 50_000
+"""Mapbox's own limit for a tile; beyond it, maps stutter. 50,000 points without attributes have it too."""
 
 _VERSION: Final = 2
 
@@ -105,7 +104,7 @@ def _headers(features: int, size: int, total: int, limit: int | None) -> Mapping
     headers = {}
     if limit is not None and total > limit:
         headers["X-Fused-Features"] = f"{features}/{total}"
-    if size > HEAVY_BYTES or features > HEAVY_FEATURES:
+    if size > HEAVY_BYTES:
         headers["X-Fused-Warning"] = (
             f"{features} features in {size / 1e6:.1f} MB are heavy for a browser: ask for fewer with "
             "max_features=10000, return fewer columns, or simplify or aggregate at this zoom"

@@ -13,7 +13,8 @@ from fused_jupyter.formats.grids import pick_variable
 from fused_jupyter.formats.images import open_image
 from fused_jupyter.formats.kinds import content, picture_format
 from fused_jupyter.formats.placement import place
-from fused_jupyter.formats.raster import Raster, in_dtype, to_raster
+from fused_jupyter.formats.raster import Raster, in_dtype
+from fused_jupyter.formats.reading import to_raster
 
 if TYPE_CHECKING:
     from fused_jupyter.formats.target import Target

@@ -19,6 +19,8 @@ _MOST: Final = 256
 _FACTORS: Final = (2654435761, 2246822519, 3266489917, 668265263, 374761393, 1597334677, 2891336453, 1181783497)
 """Odd, so that they multiply without loss; the four bytes of one are factors too."""
 _OPAQUE: Final = 255
+_UNKNOWN: Final = 255
+"""The number of a hash that no known colour has."""
 
 
 def number_colours(bands: Pixels, alpha: Pixels | None) -> tuple[Pixels, Pixels] | None:
@@ -51,6 +53,12 @@ def number_colours(bands: Pixels, alpha: Pixels | None) -> tuple[Pixels, Pixels]
     return numbers, _unpack(known)
 
 
+def used_numbers(numbers: Pixels) -> NDArray[np.intp]:
+    """The numbers that some of the rows have; others may have more."""
+    step = max(1, len(numbers) // _SAMPLE_ROWS)
+    return np.flatnonzero(np.bincount(numbers[step // 2 :: step].ravel(), minlength=256))
+
+
 def _pack(planes: list[Pixels]) -> Packed:
     packed = np.full(planes[0].shape, _OPAQUE, np.uint32) if len(planes) == 3 else planes[3].astype(np.uint32)
     for plane in planes[2::-1]:
@@ -67,16 +75,16 @@ def _distinct(packed: Packed) -> Packed:
     # As np.unique, which takes eight times as long for a few thousand numbers.
     ascending = np.sort(packed, axis=None)
     is_new = np.append(np.True_, ascending[1:] != ascending[:-1])
-    return ascending[is_new]
+    return np.asarray(ascending[is_new])
 
 
 def _guess_by_bytes(planes: list[Pixels], known: Packed) -> tuple[Pixels, NDArray[np.intp]] | None:
-    """Numbers by a hash of 8 bits, and the pixels where they are wrong; None where no hash fits, as for many colours."""
+    """Numbers by a hash of 8 bits, and the pixels where they are wrong; None where no hash fits."""
     colours = _unpack(known)
     for factor in _FACTORS:
         factors = np.array([factor], "<u4").view(np.uint8) | np.uint8(1)
         slots = (colours * factors).sum(axis=1, dtype=np.uint8)
-        if len(set(slots.tolist())) == len(known):
+        if len(set(slots.tolist())) == len(known) <= _UNKNOWN:
             break
     else:
         return None
@@ -85,11 +93,12 @@ def _guess_by_bytes(planes: list[Pixels], known: Packed) -> tuple[Pixels, NDArra
         hashes += plane * byte
     if len(planes) == 3:
         slots -= np.uint8(_OPAQUE * int(factors[3]) & 0xFF)
-    table = np.zeros(256, np.uint8)
+    table = np.full(256, _UNKNOWN, np.uint8)
     table[slots] = np.arange(len(known))
     numbers = _translate(hashes, table)
-    wrong = np.zeros(hashes.shape, np.bool_)
-    for plane, channel in zip(planes, colours.T, strict=False):
+    wrong = numbers == _UNKNOWN
+    # All planes but the last: with odd factors, the hash and the others leave but one value for it.
+    for plane, channel in zip(planes[:-1], colours.T, strict=False):
         table[: len(known)] = channel
         wrong |= _translate(numbers, table) != plane
     return numbers, np.flatnonzero(wrong)

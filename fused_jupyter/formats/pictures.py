@@ -12,7 +12,8 @@ from fused_jupyter.formats.drawing import Picture, draw
 from fused_jupyter.formats.kinds import Kind, content, kind_of, picture_format
 from fused_jupyter.formats.placement import TILE_SIDE, place
 from fused_jupyter.formats.png import transparent_png, write_palette_png, write_png
-from fused_jupyter.formats.raster import Raster, to_raster
+from fused_jupyter.formats.raster import Raster
+from fused_jupyter.formats.reading import to_raster
 from fused_jupyter.formats.target import Target, Written
 
 RANGE_HEADER: Final = "X-Fused-Rescale"

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fused_jupyter.formats.kinds import PNG_SIGNATURE
+from fused_jupyter.formats.palettes import used_numbers
 
 try:
     from isal.isal_zlib import compress as _deflate
@@ -46,6 +47,7 @@ def write_png(pixels: Pixels, *, transparent: tuple[int, ...] | None = None) -> 
     header = (width, height, 8, _COLOUR_TYPES[samples])
     chunks = {} if transparent is None else {b"tRNS": struct.pack(f">{len(transparent)}H", *transparent)}
     rows = pixels.reshape(height, width * samples)
+    # Flat colours of three bytes repeat as they are; a filter would hide that from deflate.
     filtered = _without_filter(rows) if samples > 2 and _is_flat(pixels) else _with_up_filter(rows)
     return _assemble(header, chunks, filtered)
 
@@ -68,7 +70,8 @@ def write_palette_png(indices: Pixels, palette: NDArray[np.uint8], *, is_ramp: b
     if seen_through.size:
         chunks[b"tRNS"] = palette[: seen_through[-1] + 1, 3].tobytes()
     rows = _pack(indices, bits)
-    filtered = _with_up_filter(rows) if has_shades and bits == 8 else _without_filter(rows)
+    # Flat areas and ramps repeat the row above, nearly; speckled classes repeat themselves in no order.
+    filtered = _with_up_filter(rows) if has_shades or _is_flat(rows) else _without_filter(rows)
     return _assemble((width, height, bits, _PALETTE), chunks, filtered)
 
 
@@ -86,7 +89,7 @@ def _drop_opaque_alpha(pixels: Pixels) -> Pixels:
 
 
 def _is_flat(pixels: Pixels) -> bool:
-    # Where most pixels repeat their neighbour, deflate finds that by itself and a filter would hide it.
+    """Whether most pixels repeat their neighbour."""
     sample = pixels[:: max(1, len(pixels) // _SAMPLE_ROWS)]
     return bool((sample[:, 1:] != sample[:, :-1]).mean() < _FLAT) if sample.shape[1] > 1 else True
 
@@ -112,7 +115,7 @@ def _keep_used(indices: Pixels, palette: NDArray[np.uint8]) -> tuple[Pixels, NDA
     # Half the bytes for a class map; the sample keeps the search from being paid for by pictures with many colours.
     if len(palette) <= 16:
         return indices, palette
-    used = np.unique(indices[:: max(1, len(indices) // _SAMPLE_ROWS)])
+    used = used_numbers(indices)
     while len(used) <= 16:
         new_index = np.full(256, _OPAQUE, np.uint8)
         new_index[used] = np.arange(len(used))

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import reduce
-from io import BytesIO
 from math import isfinite
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fused_jupyter.errors import UdfSerializationError
-from fused_jupyter.formats.kinds import Kind, kind_of, type_name
-
-if TYPE_CHECKING:
-    from fused_jupyter.formats.frame import TileFrame
 
 Sides = tuple[float, float, float, float]
 Mask = NDArray[np.bool_]
@@ -53,42 +48,17 @@ class Raster:
             hint = "; take its .real or abs(), or ask for npy" if self.data.dtype.kind == "c" else ""
             raise UdfSerializationError(
                 f"The UDF returned an array of {self.data.dtype} with shape {self.data.shape}; a picture needs bool,"
-                f" integers or floats with shape (height, width), (bands, height, width) or (height, width, bands){hint}"
+                " integers or floats with shape (height, width), (bands, height, width) or (height, width, bands)"
+                f"{hint}"
             )
 
 
-def to_raster(value: Any, tile: TileFrame | None = None) -> Raster:
-    """The raster behind a value of kind ARRAY, RASTER or PICTURE.
-
-    Three dimensions are (bands, height, width) if the first is at most 4, else (height, width, bands) if the last is;
-    of more bands than 4 the shorter end counts. Of leading dimensions beyond three the first of each is taken.
-
-    Args:
-        value: what the UDF returned.
-        tile: what the raster is for; what is read from a file or computed by need may be cut to its surroundings.
-
-    Raises:
-        UdfSerializationError: complex or non-numeric pixels, fewer than two dimensions, bounds of no rectangle.
-    """
-    if isinstance(value, tuple):
-        return _raster_with_bounds(*value)
-    if isinstance(value, np.ndarray):
-        return _raster_of_array(value)
-    if isinstance(value, bytes | bytearray | memoryview | BytesIO):
-        from fused_jupyter.formats.images import raster_of_bytes
-
-        return raster_of_bytes(value, tile)
-    if hasattr(value, "getbands"):
-        from fused_jupyter.formats.images import raster_of_image
-
-        return raster_of_image(value)
-    from fused_jupyter.formats.grids import raster_of_xarray
-
-    return raster_of_xarray(value, tile)
-
-
 def bands_first(pixels: Any) -> NDArray[Any]:
-    """The array with shape (bands, height, width); see `to_raster` for how the order is told."""
+    """The array with shape (bands, height, width).
+
+    The bands come first if the first of three dimensions is at most 4, else last if the last is; of more bands than 4
+    the shorter end counts.
+    """
     array: NDArray[Any] = first_of_leading(np.asanyarray(pixels))
     if array.ndim == 2:
         return array[None]
@@ -134,44 +104,3 @@ def in_dtype(value: float | None, dtype: np.dtype[Any]) -> Any:
     limits = np.iinfo(dtype)
     is_held = isfinite(value) and value == int(value) and limits.min <= value <= limits.max
     return dtype.type(int(value)) if is_held else None
-
-
-def read_bounds(bounds: Any) -> Sides:
-    """Bounds as they were returned beside an array, in degrees; an east below the west is counted on.
-
-    Raises:
-        UdfSerializationError: no rectangle.
-
-    >>> read_bounds([170, -20, -170, 20])
-    (170.0, -20.0, 190.0, 20.0)
-    """
-    if kind_of(bounds) is Kind.GEOMETRIES:
-        from fused_jupyter.formats.frames import to_frame
-
-        frame: Any = to_frame(bounds)
-        bounds = frame.total_bounds
-    try:
-        west, south, east, north = (float(side) for side in bounds)
-    except (TypeError, ValueError) as exc:
-        raise UdfSerializationError(f"The UDF returned an array with {type_name(bounds)} as bounds: {exc}") from exc
-    if not all(isfinite(side) for side in (west, south, east, north)) or south >= north or west == east:
-        raise UdfSerializationError(
-            f"The UDF returned an array with bounds {[west, south, east, north]}; need (west, south, east, north) in"
-            " degrees, with south below north"
-        )
-    return west, south, east + 360.0 if east < west else east, north
-
-
-def _raster_with_bounds(array: Any, bounds: Any) -> Raster:
-    # The bounds win over a place that the array knows; only which way is north is still its own to say.
-    if hasattr(array, "dims"):
-        from fused_jupyter.formats.grids import upright_xarray
-
-        array = upright_xarray(array)
-    return replace(to_raster(array), bounds=read_bounds(bounds), crs=WGS84, misplaced="")
-
-
-def _raster_of_array(array: NDArray[Any]) -> Raster:
-    data = bands_first(array)
-    mask = np.ma.getmask(data)
-    return Raster(data=np.ma.getdata(data), mask=np.asarray(mask) if np.ndim(mask) else None)

@@ -81,7 +81,8 @@ def encode_geojson(value: Any, target: Target | None = None) -> bytes:
     names = geometry_columns(frame)
     shapes = geometry_pieces(frame[names[0]].to_numpy()) if names else ["null"]
     # Of a plain DataFrame: each look at a column of a GeoDataFrame costs what a thousand values do.
-    properties = _members(with_wkt(pd.DataFrame(frame).drop(columns=names[:1])))
+    others = with_wkt(frame) if len(names) > 1 else pd.DataFrame(frame)
+    properties = _members(others, [name for name in frame.columns if name not in names[:1]])
     pieces = ['{"type":"Feature","geometry":', *shapes, ',"properties":{', *properties, "}}"]
     around = ('{"type":"FeatureCollection","features":[', "]}")
     return weave(pieces, len(frame), between=",", around=around).encode()
@@ -91,15 +92,15 @@ def encode_records(value: Any, target: Target | None = None) -> bytes:
     """The rows as a JSON list of objects; geometries as GeoJSON geometries."""
     del target
     frame = to_frame(value)
-    return weave(["{", *_members(frame), "}"], len(frame), between=",", around=("[", "]")).encode()
+    return weave(["{", *_members(frame, list(frame.columns)), "}"], len(frame), between=",", around=("[", "]")).encode()
 
 
-def _members(frame: pd.DataFrame) -> list[str | list[str]]:
+def _members(frame: pd.DataFrame, names: list[str]) -> list[str | list[str]]:
     """What stands between the braces of each row's object, as pieces for `weave`."""
     from fused_jupyter.formats.plain import dump
 
     pieces: list[str | list[str]] = []
-    for name in frame.columns:
+    for name in names:
         column = frame[name]
         is_shape = str(column.dtype) == "geometry"
         values = geometry_pieces(column.to_numpy()) if is_shape else (json_texts(column),)

@@ -18,7 +18,8 @@ from fused_jupyter.errors import UdfSerializationError
 from fused_jupyter.formats.grids import pick_variable
 from fused_jupyter.formats.kinds import content, picture_format
 from fused_jupyter.formats.placement import TILE_SIDE, place, transform_of
-from fused_jupyter.formats.raster import WGS84, Mask, Raster, Sides, in_dtype, read_bounds, to_raster
+from fused_jupyter.formats.raster import WGS84, Mask, Raster, Sides, in_dtype
+from fused_jupyter.formats.reading import read_bounds, to_raster
 
 if TYPE_CHECKING:
     from fused_jupyter.formats.frame import TileFrame
@@ -48,7 +49,6 @@ class _File:
     bounds: Sides | None = None
     crs: str = ""
     names: tuple[str, ...] = ()
-    has_alpha: bool = False
     tags: dict[str, str] = field(default_factory=dict)
 
 
@@ -105,12 +105,17 @@ def _tags_of(value: Any, raster: Raster, tile: TileFrame | None) -> dict[str, st
 
 def _prepared(raster: Raster, tags: dict[str, str]) -> _File:
     data, nodata = _in_known_type(raster)
-    has_alpha = nodata is None and data.dtype == np.uint8 and len(data) == _RGBA and not raster.are_steps
+    has_alpha = (
+        nodata is None and data.dtype == np.uint8 and len(data) == _RGBA and not (raster.names or raster.are_steps)
+    )
     bounds = None if raster.misplaced else raster.bounds
     file = _File(data=data, nodata=nodata, bounds=bounds, crs=raster.crs, names=raster.names, tags=tags)
-    if has_alpha:
-        return replace(file, data=_with_alpha(data, raster.mask), has_alpha=True)
-    return _with_holes(file, raster.mask)
+    if not has_alpha:
+        return _with_holes(file, raster.mask)
+    data = _with_alpha(data, raster.mask)
+    # Images are read as RGBA, most of them for nothing; an array has the bands that its author gave it.
+    is_opaque_image = not tags and bool((data[3] == 255).all())
+    return replace(file, data=data[:3] if is_opaque_image else data)
 
 
 def _in_known_type(raster: Raster) -> tuple[NDArray[Any], float | None]:

@@ -67,7 +67,7 @@ class Options:
     cache_directory: str = field(default_factory=lambda: str(_cache_home() / "fused_jupyter"))
     """Where results are kept."""
     cache_size: int = 2_000_000_000
-    """Bytes on disk."""
+    """Bytes on disk: for results, and as many again for the values of `@fused.cache`."""
     cache_memory: int = 100_000_000
     """Bytes in memory, of each host."""
     cache_max_age: str = "90d"

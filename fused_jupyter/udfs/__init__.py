@@ -18,6 +18,7 @@ from fused_jupyter.udfs.parameters import Parameter
 from fused_jupyter.udfs.parsing import (
     Choices,
     declared_headers,
+    decorator_of,
     marked_functions,
     parse,
     renamed,
@@ -42,6 +43,7 @@ __all__ = [
     "bind",
     "coerce",
     "declared_headers",
+    "decorator_of",
     "marked_functions",
     "names_in",
     "parse",

@@ -37,6 +37,8 @@ class Choices:
     placement: Mapping[str, Any] | None = None
     """`engine`, `instance_type`, `disk_size_gb`, `region`, for Fused's cloud."""
     directory: str = ""
+    is_decorated: bool = False
+    """Whether `@fused.udf` has run: then all that it says stands here, and its text need not be literal."""
 
 
 def parse(source: str, choices: Choices | None = None) -> UdfDefinition:
@@ -66,7 +68,7 @@ def parse(source: str, choices: Choices | None = None) -> UdfDefinition:
         raise _error(
             source, function, f"{function.args.posonlyargs[-1].arg}, /: arguments come by name, leave out the /"
         )
-    said = _decorator_arguments(function, source)
+    said = {} if choices.is_decorated else _decorator_arguments(function, source)
     if said.get("headers") and not choices.headers:
         raise _error(source, function, "headers of a cell stand on its first line: %%fused_udf --header FILE")
     for header in choices.headers:
@@ -133,7 +135,7 @@ def marked_functions(source: str) -> tuple[str, ...]:
     >>> marked_functions("@fused.udf\ndef f(): pass\ndef g(): pass")
     ('f',)
     """
-    return tuple(function.name for function in _functions(_tree(source)) if _decorator(function) is not None)
+    return tuple(function.name for function in _functions(_tree(source)) if decorator_of(function) is not None)
 
 
 def declared_headers(source: str, entrypoint: str | None = None) -> Sequence[str | Mapping[str, str]]:
@@ -170,7 +172,7 @@ def _entrypoint(tree: ast.Module, source: str, choices: Choices) -> ast.Function
         raise UdfDefinitionError("there is no function here; write `def name(...):` and return what the UDF gives")
     if choices.entrypoint is not None:
         return _last_of(functions, choices.entrypoint)
-    decorated = [function for function in functions if _decorator(function) is not None]
+    decorated = [function for function in functions if decorator_of(function) is not None]
     candidates = decorated or functions
     if len(candidates) == 1:
         return candidates[0]
@@ -194,7 +196,8 @@ def _last_of(
     raise UdfDefinitionError(f"there is no function {name!r} here; there is {names}")
 
 
-def _decorator(function: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.expr | None:
+def decorator_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.expr | None:
+    """The `@fused.udf` above a function, if it is there."""
     for decorator in function.decorator_list:
         target = decorator.func if isinstance(decorator, ast.Call) else decorator
         if isinstance(target, (ast.Name, ast.Attribute)) and ast.unparse(target) in _DECORATORS:
@@ -203,7 +206,7 @@ def _decorator(function: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.expr | N
 
 
 def _decorator_arguments(function: ast.FunctionDef | ast.AsyncFunctionDef, source: str) -> dict[str, Any]:
-    decorator = _decorator(function)
+    decorator = decorator_of(function)
     if not isinstance(decorator, ast.Call):
         return {}
     said: dict[str, Any] = {}

@@ -255,6 +255,26 @@ def test_value_that_holds_itself_has_an_end() -> None:
     assert digest(inner) != digest(outer)
 
 
+class Node:
+    def __init__(self, name: int) -> None:
+        self.name = name
+        self.others: list[Node] = []
+
+
+def net(count: int) -> list[Node]:
+    """Each is tied to each: there are more ways through it than anybody can go."""
+    nodes = [Node(name) for name in range(count)]
+    for node in nodes:
+        node.others = nodes
+    return nodes
+
+
+def test_net_of_objects_has_an_end() -> None:
+    """And is told from another one."""
+    assert digest(net(50)) == digest(net(50))
+    assert digest(net(50)) != digest(net(51))
+
+
 @pytest.mark.parametrize(
     ("make", "kind"),
     [

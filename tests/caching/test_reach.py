@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from fused_jupyter.caching import contents
 from fused_jupyter.caching.contents import UnreadableError
 from fused_jupyter.caching.reach import add_function, start_digest
 from fused_jupyter.udfs import UdfDefinition
@@ -326,13 +327,14 @@ def test_package_counts_by_when_it_was_installed(tmp_path: Path, monkeypatch: py
     assert "some_package" not in sys.modules
 
 
-def test_whole_library_is_too_much() -> None:
+def test_whole_library_is_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not installed, and larger than what anybody reads at each call, is refused, not waited for."""
+    monkeypatch.setattr(contents, "_MOST", 100)
     module = ModuleType("endless")
-    for number in range(6000):
+    for number in range(101):
         exec(f"def g{number}(): return {number}", module.__dict__)
 
-    with pytest.raises(UnreadableError, match="reaches more than 5000"):
+    with pytest.raises(UnreadableError, match="more than 100 objects, functions and classes"):
         digest(made("def f(): return m", m=module))
 
 

@@ -75,15 +75,15 @@ class Fussy(Exception):  # noqa: N818 - as users name them
 
 
 def fussy() -> Exception:
-    class Local(ValueError):
+    class LocalError(ValueError):
         pass
 
-    return Local("of a class inside a function")
+    return LocalError("of a class inside a function")
 
 
 @pytest.mark.parametrize(
     ("error", "name", "text"),
-    [(Fussy(7, reason="no"), "Fussy", r"no \(7\)"), (fussy(), "Local", "of a class inside a function")],
+    [(Fussy(7, reason="no"), "Fussy", r"no \(7\)"), (fussy(), "LocalError", "of a class inside a function")],
 )
 def test_error_that_cannot_travel_is_told_as_text(
     turn: Callable[[], Turn], error: Exception, name: str, text: str

@@ -12,7 +12,6 @@ import psutil
 import pytest
 
 from fused_jupyter.engines import LocalEngine
-from fused_jupyter.errors import FusedError
 from fused_jupyter.runtime._runtime import _unpickled
 from fused_jupyter.settings import Options
 from fused_jupyter.udfs import Choices, UdfDefinition, parse
@@ -68,7 +67,7 @@ class Workshop:
         )
         answer, answer_body = await self.engine.run(udf, run, body, on_text=on_text)
         if isinstance(answer, Failure):
-            error = FusedError.from_wire(answer.error)
+            error = answer.to_error()
             error.add_note(answer.stdout + answer.stderr)
             raise error
         return answer, answer_body

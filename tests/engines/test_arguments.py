@@ -70,7 +70,7 @@ ANNOTATIONS: list[Any] = [
     list, list[int], list[bool], list[date], list[list[int]], typing.List[str],  # noqa: UP006
     tuple, tuple[int, str], tuple[float, ...], set[int], frozenset[UUID], Sequence[Color], collections.deque[int],
     dict, dict[str, float], dict[int, list[bool]], Mapping[str, date], collections.OrderedDict,
-    Color, Literal["a", 1, None], Literal["1"], list[Literal["auto", 3]], Point, list[Point], Pair, Keys, Model,
+    Color, Literal["a", 1, None], Literal["1"], list[Literal["auto", 3]], Point, list[Point], Pair, Keys, Model,  # noqa: PYI061 - as users write it
     int | None, Union[int, str], dict | str, list[int] | int | None, float | bool,
     np.ndarray, npt.NDArray[np.int8], pd.DataFrame, pd.Series,
     geopandas.GeoDataFrame, geopandas.GeoSeries, shapely.Point, shapely.LineString, shapely.Polygon,

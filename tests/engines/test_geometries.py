@@ -56,7 +56,7 @@ ONE: list[tuple[Any, shapely.Geometry]] = [
     ("SRID=4326;POINT (1 2)", shapely.Point(1, 2)),
     ("srid=3857;POINT (111319.49079327357 222684.20850554403)", shapely.Point(1, 2)),
     ('{"type": "Point", "coordinates": [1, 2]}', shapely.Point(1, 2)),
-    ('{"type": "Feature", "properties": null, "geometry": {"type": "Point", "coordinates": [1, 2]}}', shapely.Point(1, 2)),
+    ('{"type":"Feature","properties":null,"geometry":{"type":"Point","coordinates":[1,2]}}', shapely.Point(1, 2)),
     (POINTS.iloc[[0]].to_json(), shapely.Point(1, 2)),
     (METRES.iloc[[0]].to_json(), shapely.Point(1, 2)),
     (METRES.iloc[[0]], shapely.Point(1, 2)),

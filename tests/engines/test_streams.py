@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import asyncio
-import os
 import time
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -9,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from fused_jupyter.engines.streams import Captured
 from fused_jupyter.errors import FusedError, UdfRuntimeError, UdfTimeoutError, WorkerLostError
 
 if TYPE_CHECKING:
@@ -96,10 +93,10 @@ def test_what_c_code_has_not_flushed_is_its_own_runs(workshop: Workshop) -> None
     assert printed(workshop, "def g(): print('own')") == [("stdout", "own\n")]
 
 
-def test_marks_go_into_no_file_of_the_udf(workshop: Workshop) -> None:
-    """Which closed what marks go through, and opened its own files under the numbers."""
+def test_files_of_the_udf_are_its_own(workshop: Workshop) -> None:
+    """Also when it closed what leads to the host, and they got the numbers: they hold no mark, and no output."""
     source = """
-        import os, sys, tempfile
+        import builtins, os, sys, tempfile
         def f():
             own = {os.fstat(1).st_ino, os.fstat(2).st_ino}
             for number in range(3, 64):
@@ -108,15 +105,24 @@ def test_marks_go_into_no_file_of_the_udf(workshop: Workshop) -> None:
                         os.close(number)
                 except OSError:
                     pass
-            files = [tempfile.TemporaryFile() for _ in range(4)]
+            builtins.files = [tempfile.TemporaryFile() for _ in range(4)]
             for n in range(5):
                 print(n)
                 print(n, file=sys.stderr)
-            return [file.read() for file in files if not file.seek(0)]
+            os.close(1)
+            return os.getpid()
     """
+    later = """
+        import builtins
+        def g():
+            print("own")
+            return [file.read() for file in builtins.files if not file.seek(0)]
+    """
+    pid = workshop.run(source)
 
-    with pytest.raises(WorkerLostError):  # its own descriptors are gone: the next run takes another worker
-        workshop.run("def g(): pass") if workshop.run(source) == [b""] * 4 else None
+    assert printed(workshop, later) == [("stdout", "own\n")]
+    assert workshop.run(later) == [b""] * 4
+    assert pid in workshop.engine.pids
 
 
 # -- what outlives its run
@@ -147,8 +153,7 @@ OWN = """
 def test_children_that_outlive_their_run_print_into_the_void(workshop: Workshop) -> None:
     """They live on, the worker runs the next UDF, and what they print is not that one's."""
     pid = workshop.run(LATE)
-    children = psutil.Process(pid).children(recursive=True)
-    shells = [child for child in children if "while" in " ".join(child.cmdline())]
+    shells = [child for child in psutil.Process(pid).children() if "while" in " ".join(child.cmdline())]
     assert len(shells) == 3
     try:
         for _ in range(2):
@@ -271,18 +276,26 @@ def test_printing_a_million_lines_takes_no_time_that_grows_with_them(workshop: W
 # -- captured
 
 
-def test_captured_keeps_all_that_is_written_meanwhile(capfd: pytest.CaptureFixture[str]) -> None:
-    """By Python, by descriptor and by children; before and after, it goes where it went."""
-    print("before")
-    with Captured() as captured:
-        print("inside", flush=True)
-        os.write(2, b"error\n")
-        asyncio.run(_echo())
-    print("after")
+def test_captured_keeps_all_that_is_written_meanwhile(workshop: Workshop) -> None:
+    """By Python, C code, descriptor and children; before and after, it goes where it went."""
+    source = """
+        import ctypes, os, subprocess, sys
+        from fused_jupyter.engines.streams import Captured
+        def f():
+            ctypes.CDLL(None).printf(b"c before ")
+            print("before", end=" ")
+            with Captured() as captured:
+                print("inside", end=" ")
+                ctypes.CDLL(None).puts(b"c")
+                subprocess.run(["echo", "child"])
+                os.write(2, b"error\\n")
+            print("after")
+            return captured.stdout, captured.stderr
+    """
+    pieces: list[str] = []
 
-    assert (captured.stdout, captured.stderr) == ("inside\nchild\n", "error\n")
-    assert capfd.readouterr().out == "before\nafter\n"
+    kept = workshop.wait(workshop.ask(source, on_text=lambda _, text: pieces.append(text)))
 
-
-async def _echo() -> None:
-    await (await asyncio.create_subprocess_exec("echo", "child")).wait()
+    assert sorted(kept[0].split()) == ["c", "child", "inside"]
+    assert kept[1] == "error\n"
+    assert sorted("".join(pieces).split()) == ["after", "before", "before", "c"]

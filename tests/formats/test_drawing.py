@@ -14,7 +14,8 @@ from PIL import Image
 from fused_jupyter.errors import ArgumentError, UdfSerializationError
 from fused_jupyter.formats import Style, Target, TileFrame
 from fused_jupyter.formats.drawing import Picture, draw
-from fused_jupyter.formats.raster import Raster, to_raster
+from fused_jupyter.formats.raster import Raster
+from fused_jupyter.formats.reading import to_raster
 from fused_jupyter.tiles import Tile
 
 RANDOM = np.random.default_rng(0)

@@ -11,7 +11,7 @@ from fused_jupyter.errors import UdfSerializationError
 from fused_jupyter.formats import Target
 from fused_jupyter.formats.drawing import Picture, draw
 from fused_jupyter.formats.lossy import to_pixels, write_avif, write_gif, write_jpg, write_webp
-from fused_jupyter.formats.raster import to_raster
+from fused_jupyter.formats.reading import to_raster
 
 WRITERS = {"JPEG": write_jpg, "WEBP": write_webp, "AVIF": write_avif, "GIF": write_gif}
 RANDOM = np.random.default_rng(0)

@@ -37,6 +37,7 @@ def same(one: Any, other: Any) -> bool:
     return one.dtype == other.dtype and np.array_equal(one, other, equal_nan=one.dtype.kind in "fcmM")
 
 
+@pytest.mark.filterwarnings("ignore:Stored array in format 3.0")  # fields with names beyond Latin-1
 @settings(max_examples=100, deadline=None)
 @given(
     array=arrays.arrays(

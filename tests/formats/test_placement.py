@@ -14,7 +14,8 @@ from rasterio.enums import Resampling
 from fused_jupyter.errors import UdfSerializationError
 from fused_jupyter.formats import TileFrame
 from fused_jupyter.formats.placement import place, window
-from fused_jupyter.formats.raster import Raster, to_raster
+from fused_jupyter.formats.raster import Raster
+from fused_jupyter.formats.reading import to_raster
 from fused_jupyter.tiles import Tile
 
 GLOBE = (-180.0, -90.0, 180.0, 90.0)

@@ -1,7 +1,7 @@
 """What a type checker sees of the public API. Checked by `mypy --strict`, never run."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, assert_type
 
@@ -10,7 +10,9 @@ import mercantile
 import shapely
 
 import fused_jupyter as fused
+from fused_jupyter.api import RunResult
 from fused_jupyter.errors import ArgumentError, FusedError, UdfRuntimeError
+from fused_jupyter.udfs import HeaderModule
 
 
 @fused.udf
@@ -28,7 +30,22 @@ def named(box: fused.types.Bbox, tile: fused.types.TileXYZ, frame: fused.types.T
     return from_box, from_tile, from_frame
 
 
+@fused.udf(default_parameters={"n": 3}, engine="large")
+def optional(
+    bounds: fused.types.Bounds | None = None,
+    tile: fused.types.Tile | None = None,
+    view: fused.types.ViewportGDF | None = None,
+    n: int = 1,
+) -> Any:
+    if bounds is not None:
+        assert_type(bounds.north, float)
+        west, *_ = bounds
+        assert_type(west, float)
+    return tile, view, n
+
+
 assert_type(quakes, fused.Udf)
+assert_type(optional, fused.Udf)
 assert_type(named, fused.Udf)
 assert_type(fused.udf(cache_max_age=60), Callable[[Callable[..., Any]], fused.Udf])
 
@@ -36,6 +53,15 @@ assert_type(quakes.name, str)
 assert_type(quakes.code, str)
 assert_type(quakes.digest, str)
 assert_type(quakes.signature, str)
+assert_type(quakes.entrypoint, str)
+assert_type(quakes.headers, tuple[HeaderModule, ...])
+assert_type(quakes.parameters, Mapping[str, Any])
+assert_type(quakes.metadata, Mapping[str, Any])
+assert_type(quakes.cache_max_age, int | None)
+assert_type(quakes.set_parameters({"min_mag": 5}), fused.Udf)
+assert_type(quakes.set_parameters({}, replace_parameters=True, inplace=True), fused.Udf)
+assert_type(quakes.run_local(min_mag=5), RunResult)
+assert_type(quakes.helper(1), Any)
 assert_type(quakes.file_url("csv", min_mag=5), str)
 assert_type(quakes.tile_url("mvt"), str)
 assert_type(quakes(min_mag=5), Any)
@@ -51,6 +77,21 @@ assert_type(quakes.register("other"), fused.Udf)
 
 assert_type(fused.run(quakes, min_mag=5), Any)
 assert_type(fused.run("quakes", x=1, y=2, z=3, cache_max_age="1h"), Any)
+
+
+@fused.cache
+def length(text: str) -> int:
+    return len(text)
+
+
+@fused.cache(cache_max_age="1h", cache_key_exclude=["log"], reset=True)
+async def later(text: str, log: Any = None) -> int:
+    return len(text)
+
+
+assert_type(length("a", cache_reset=True), int)
+assert_type(later, Callable[..., Coroutine[Any, Any, int]])
+assert_type(fused.cache(len, cache_max_age=60)("a"), int)
 
 assert_type(fused.types.Bounds([1, 2, 3, 4]).north, float)
 assert_type(fused.types.Bounds.of(1, 2, 3, 4), fused.types.Bounds)

@@ -134,7 +134,7 @@ FITS: list[tuple[Any, Any, Any]] = [
     ("1", Literal["1", 1], "1"),
     (1, Literal["1", 1], 1),
     ("true", Literal[False, True], True),
-    ("null", Literal["a", None], None),
+    ("null", Literal["a", None], None),  # noqa: PYI061 - as users write it
     ("5", Literal["auto"] | int, 5),
     ("auto", Literal["auto"] | int, "auto"),
     ("7", Id, 7),
@@ -183,7 +183,7 @@ MISFITS: list[tuple[Any, Any, str]] = [
     ("[1]", dict, r'need a JSON object, e\.g\. \{"a": 1\}'),
     ("x", int | float, "need a whole number, e.g. 12 or a number"),
     ("x", Optional[int], "need a whole number"),
-    ("x", Literal["auto", 1, None], "need one of auto, 1, None"),
+    ("x", Literal["auto", 1, None], "need one of auto, 1, None"),  # noqa: PYI061 - as users write it
     ("x", Literal["auto"] | int, "need auto or a whole number"),
     ("x", Color, "need red"),
     ("x" * 200, int, "…, need"),

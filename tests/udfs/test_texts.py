@@ -125,9 +125,7 @@ def test_text_gives_the_value_back(value: Any) -> None:
 
 
 @given(st.lists(st.dates()), st.dictionaries(st.uuids(), st.decimals(allow_nan=False)), st.lists(st.binary()))
-def test_text_gives_back_what_is_inside(
-    days: list[date], prices: dict[UUID, Decimal], blobs: list[bytes]
-) -> None:
+def test_text_gives_back_what_is_inside(days: list[date], prices: dict[UUID, Decimal], blobs: list[bytes]) -> None:
     """Where the annotation says what it is."""
     assert coerce(text_of(days), list[date], parameter="n") == days
     assert coerce(text_of(prices), dict[UUID, Decimal], parameter="n") == prices

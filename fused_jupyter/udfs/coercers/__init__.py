@@ -1,6 +1,7 @@
 """The table of all that an annotation may ask for, and one module for each family of types."""
 
 from fused_jupyter.udfs.coercers.classes import CLASSES
+from fused_jupyter.udfs.coercers.containers import CONTAINERS, parse_json, parse_list, split_text
 from fused_jupyter.udfs.coercers.entry import (
     MISFITS,
     Coercer,
@@ -11,7 +12,6 @@ from fused_jupyter.udfs.coercers.entry import (
     Fit,
     UnfitError,
 )
-from fused_jupyter.udfs.coercers.containers import CONTAINERS, parse_json, parse_list, split_text
 from fused_jupyter.udfs.coercers.moments import MOMENTS
 from fused_jupyter.udfs.coercers.scalars import SCALARS, as_text
 from fused_jupyter.udfs.coercers.tables import TABLES

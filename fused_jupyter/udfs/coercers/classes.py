@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any, Literal
 
-from fused_jupyter.udfs.coercers.entry import MISFITS, Coercer, Coercers, Coercion, ExampleOf, Fit, UnfitError
 from fused_jupyter.udfs.coercers.containers import parse_dict
+from fused_jupyter.udfs.coercers.entry import MISFITS, Coercer, Coercers, Coercion, ExampleOf, Fit, UnfitError
 from fused_jupyter.udfs.coercers.scalars import parse_bool, parse_bytes, parse_float, parse_int
 
 _NOTHING = frozenset({"", "none", "null"})

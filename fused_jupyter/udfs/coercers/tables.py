@@ -6,8 +6,8 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
-from fused_jupyter.udfs.coercers.entry import Coercers, Coercion, UnfitError
 from fused_jupyter.udfs.coercers.containers import parse_json, split_items
+from fused_jupyter.udfs.coercers.entry import Coercers, Coercion, UnfitError
 
 _SPLIT = {"columns", "data"}
 """Keys of a table as `DataFrame.to_json(orient="split")` writes it; `index` may be there too."""

@@ -19,15 +19,15 @@ FITS: list[tuple[Any, Any, Any]] = [
     ("2024-05-01T12:00:00Z", datetime, NOON),
     ("2024-05-01T14:00:00+02:00", datetime, NOON.astimezone(PARIS)),
     ("2024-05-01T14:00:00 02:00", datetime, NOON.astimezone(PARIS)),  # a + that nobody escaped
-    ("2024-05-01 12:00", datetime, datetime(2024, 5, 1, 12)),
-    ("2024-05-01", datetime, datetime(2024, 5, 1)),
+    ("2024-05-01 12:00", datetime, datetime(2024, 5, 1, 12)),  # noqa: DTZ001 - no zone came, so there is none
+    ("2024-05-01", datetime, datetime(2024, 5, 1)),  # noqa: DTZ001 - no zone came, so there is none
     ("86400", datetime, datetime(1970, 1, 2, tzinfo=UTC)),
     ("-0.5", datetime, datetime(1969, 12, 31, 23, 59, 59, 500_000, tzinfo=UTC)),
     (86400, datetime, datetime(1970, 1, 2, tzinfo=UTC)),
     (np.int64(86400), datetime, datetime(1970, 1, 2, tzinfo=UTC)),
     (NOON, datetime, NOON),
-    (date(2024, 5, 1), datetime, datetime(2024, 5, 1)),
-    (np.datetime64("2024-05-01T12"), datetime, datetime(2024, 5, 1, 12)),
+    (date(2024, 5, 1), datetime, datetime(2024, 5, 1)),  # noqa: DTZ001 - no zone came, so there is none
+    (np.datetime64("2024-05-01T12"), datetime, datetime(2024, 5, 1, 12)),  # noqa: DTZ001 - no zone came, so there is none
     ("2024-05-01", date, date(2024, 5, 1)),
     ("2024-05-01T00:00", date, date(2024, 5, 1)),
     ("86400", date, date(1970, 1, 2)),
