@@ -20,7 +20,8 @@ import numpy as np
 import pandas as pd
 from measuring import Case, Work, is_quick, report
 
-from fused_jupyter.caching import KeptValues, Policy, cached
+from fused_jupyter.caching.functions import Policy, cached
+from fused_jupyter.caching.kept import KeptValues
 from fused_jupyter.caching.reach import start_digest
 
 LIMIT = 3

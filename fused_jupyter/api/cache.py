@@ -6,11 +6,13 @@ import functools
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, overload
 
-from fused_jupyter.caching import KeptValues, Policy, cached
 from fused_jupyter.errors import ArgumentError
 from fused_jupyter.settings import Options
+
+if TYPE_CHECKING:
+    from fused_jupyter.caching.kept import KeptValues
 
 Returned = TypeVar("Returned")
 
@@ -95,6 +97,8 @@ def cache(
     >>> double(n=21)
     42
     """
+    from fused_jupyter.caching.functions import Policy, cached  # milliseconds, for those who use it
+
     said: Keywords = {
         "cache_max_age": cache_max_age,
         "cache_folder_path": cache_folder_path,
@@ -121,5 +125,7 @@ def cache(
 @functools.cache
 def _values() -> KeptValues:
     """The files of this process's user; made by the first call, as importing must touch no disk."""
+    from fused_jupyter.caching.kept import KeptValues
+
     options = Options.from_environment()
     return KeptValues(Path(options.cache_directory), size=options.cache_size)

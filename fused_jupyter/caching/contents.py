@@ -172,19 +172,15 @@ def _frame(digester: Digester, value: Value) -> None:
 
 def _column(digester: Digester, value: Value) -> None:
     """An array or a dtype of pandas, without what it only remembers."""
-    reduced = value.__reduce_ex__(5)
+    digester.add((type(value), _without_memory(value.__reduce_ex__(5))))
+
+
+def _without_memory(reduced: Value) -> Value:
     if isinstance(reduced, tuple):
-        reduced = tuple(_without_memory(part) for part in reduced)
-    digester.add((type(value), reduced))
-
-
-def _without_memory(state: Value) -> Value:
-    if not isinstance(state, dict):
-        return _MAPPED_TUPLE(state)
-    return {name: state[name] for name in state if name not in _MEMORY}
-
-
-_MEMORY = frozenset({"_cache", "_readonly"})
+        return tuple(_without_memory(part) for part in reduced)
+    if isinstance(reduced, dict):
+        return {name: reduced[name] for name in reduced if name not in {"_cache", "_readonly"}}
+    return reduced
 
 
 def _arrow(digester: Digester, value: Value) -> None:

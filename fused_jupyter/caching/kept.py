@@ -88,7 +88,7 @@ class KeptValues:
             with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - hot path, no Path object needed
                 status = os.fstat(file.fileno())
                 kept = _parse(self._content(file, status.st_size), oldest=oldest)
-        except OSError:
+        except (OSError, ValueError):  # ValueError: it is shorter than a moment ago
             return None
         if kept is not None and time.time() - status.st_mtime > _TOUCH_AFTER:
             with contextlib.suppress(OSError):
@@ -141,7 +141,7 @@ class KeptValues:
             with draft.open("wb") as file:
                 file.writelines(pieces)
             draft.replace(path)
-        except OSError:
+        except BaseException:
             draft.unlink(missing_ok=True)
             raise
 

@@ -120,10 +120,7 @@ def _module(digester: Digester, module: ModuleType) -> None:
         _installed(digester, module.__name__, "")
         return
     with _code(digester):
-        for name, part in sorted(vars(module).items()):
-            if not (name.startswith("__") and name.endswith("__")):
-                digester.put(b"has", name.encode())
-                digester.add(part)
+        _members(digester, {name: part for name, part in vars(module).items() if not name.startswith("__")})
 
 
 def _class(digester: Digester, kind: type) -> None:
@@ -136,10 +133,14 @@ def _class(digester: Digester, kind: type) -> None:
         digester.put(b"class", kind.__qualname__.encode())
         digester.add(type(kind))
         digester.add(kind.__bases__)
-        for name, part in sorted(vars(kind).items()):
-            if name not in _NOT_OF_CLASSES:
-                digester.put(b"has", name.encode())
-                digester.add(part)
+        _members(digester, {name: part for name, part in vars(kind).items() if name not in _NOT_OF_CLASSES})
+
+
+def _members(digester: Digester, members: dict[str, Value]) -> None:
+    names = sorted(members)
+    digester.add(names)
+    for name in names:
+        digester.add(members[name])
 
 
 _NOT_OF_CLASSES = frozenset(
@@ -198,7 +199,7 @@ def _content_of(cell: CellType) -> Value:
 def _annotations(function: FunctionType) -> dict[str, Any]:
     try:
         return function.__annotations__  # decorators read them
-    except NameError:  # Python 3.14 makes them when they are asked for
+    except Exception:  # noqa: BLE001 - Python 3.14 makes them when they are asked for
         return {}
 
 

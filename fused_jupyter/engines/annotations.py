@@ -19,6 +19,7 @@ import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from fused_jupyter.engines.places import is_measured, with_places
 from fused_jupyter.udfs import UdfDefinition, decorator_of
 
 _MODULES = {
@@ -58,7 +59,7 @@ _CLASSES = {
 
 def code_of(definition: UdfDefinition) -> types.CodeType:
     """The code of a UDF's module, compiled once."""
-    return _code(definition.source, definition.filename, definition.entrypoint)
+    return _code(definition.source, definition.filename, definition.entrypoint, is_measured=is_measured.get())
 
 
 def annotations_of(function: Callable[..., Any], names: Iterable[str]) -> dict[str, Any]:
@@ -70,7 +71,7 @@ def annotations_of(function: Callable[..., Any], names: Iterable[str]) -> dict[s
 
 
 @functools.lru_cache(maxsize=256)
-def _code(source: str, filename: str, entrypoint: str) -> types.CodeType:
+def _code(source: str, filename: str, entrypoint: str, *, is_measured: bool) -> types.CodeType:
     tree = ast.parse(source, filename)
     symbols = symtable.symtable(source, filename, "exec").get_symbols()
     made = {each.get_name() for each in symbols if each.is_assigned() or each.is_imported() or each.is_namespace()}
@@ -78,7 +79,7 @@ def _code(source: str, filename: str, entrypoint: str) -> types.CodeType:
         if isinstance(node, ast.FunctionDef) and node.name == entrypoint:
             _quote(node, unless=made)
             _drop_arguments_of_decorator(node)
-    return compile(tree, filename, "exec", dont_inherit=True)
+    return compile(with_places(tree) if is_measured else tree, filename, "exec", dont_inherit=True)
 
 
 def _quote(function: ast.FunctionDef, *, unless: set[str]) -> None:

@@ -7,6 +7,7 @@ dataclasses look into `sys.modules`, which the process has once; it shows the mo
 
 from __future__ import annotations
 
+import ast
 import builtins
 import contextlib
 import functools
@@ -21,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any, NoReturn
 
+from fused_jupyter.engines.places import is_measured, with_places
 from fused_jupyter.udfs import UdfDefinition
 
 only_looking = ContextVar("only_looking", default=False)
@@ -39,10 +41,9 @@ def remember_all_lines(definition: UdfDefinition) -> None:
         _remember(_filename(definition, header.module_name), header.source)
 
 
-@functools.lru_cache(maxsize=256)
 def compiled(source: str, filename: str) -> types.CodeType:
     """The source as code, compiled once."""
-    return compile(source, filename, "exec", dont_inherit=True)
+    return _compiled(source, filename, is_measured=is_measured.get())
 
 
 class OwnModules:
@@ -209,6 +210,12 @@ def _no_submodule(name: str) -> NoReturn:
 
 def _filename(definition: UdfDefinition, module_name: str) -> str:
     return f"{definition.filename[:-1]} {module_name}.py>"
+
+
+@functools.lru_cache(maxsize=256)
+def _compiled(source: str, filename: str, *, is_measured: bool) -> types.CodeType:
+    tree = ast.parse(source, filename)
+    return compile(with_places(tree) if is_measured else tree, filename, "exec", dont_inherit=True)
 
 
 def _remember(filename: str, source: str) -> None:

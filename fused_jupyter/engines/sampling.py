@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from contextvars import Token
 from types import FrameType, TracebackType
 from typing import Self
 
 from fused_jupyter.engines.memory import resident_memory
+from fused_jupyter.engines.places import is_measured
 
 Line = tuple[str, int]
 """Module ("" is the UDF's own cell) and number."""
@@ -24,8 +26,8 @@ class LineSampler:
     """Time and growth of memory by line of one UDF, while the `with` lasts.
 
     A line has the time in which it was running or waiting for what it called, in any thread, so the lines of a function
-    and the line that called it have it both. The time between two looks belongs to the line of the second one: C code
-    that holds the interpreter makes a look late, and is paid for by the line where the interpreter goes on.
+    and the line that called it have it both. The time between two looks belongs to the line of the second one: code
+    that keeps other threads out makes a look late and pays for it, as it is compiled with places to look at.
     """
 
     def __init__(self, filename: str) -> None:
@@ -36,11 +38,15 @@ class LineSampler:
         self._growth: dict[Line, int] = {}
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="fused-sampler", daemon=True)
-        self._switch = 0.0
+        self._switch = self._started = 0.0
+        self._had = 0
+        self._measured: Token[bool] | None = None
 
     def __enter__(self) -> Self:
+        self._measured = is_measured.set(True)
         self._switch = sys.getswitchinterval()
         sys.setswitchinterval(_SWITCH)
+        self._started, self._had = time.perf_counter(), resident_memory()
         self._thread.start()
         return self
 
@@ -50,6 +56,8 @@ class LineSampler:
         self._end.set()
         self._thread.join()
         sys.setswitchinterval(self._switch)
+        if self._measured is not None:
+            is_measured.reset(self._measured)
 
     @property
     def modules(self) -> dict[str, dict[str, tuple[float, int]]]:
@@ -60,9 +68,8 @@ class LineSampler:
         return found
 
     def _watch(self) -> None:
-        started = last = time.perf_counter()
-        had = resident_memory()
-        while not self._end.wait(min(_LONGEST, max(_SHORTEST, (last - started) / 500))):
+        last, had = self._started, self._had
+        while not self._end.wait(min(_LONGEST, max(_SHORTEST, (last - self._started) / 500))):
             lines = self._lines()
             now, has = time.perf_counter(), resident_memory()
             for line in lines:

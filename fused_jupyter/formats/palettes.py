@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 Pixels = NDArray[np.uint8]
 Packed = NDArray[np.uint32]
 
-_SAMPLE_ROWS: Final = 6
+_SAMPLE_ROWS: Final = 8
 _MOST: Final = 256
 _FACTORS: Final = (2654435761, 2246822519, 3266489917, 668265263, 374761393, 1597334677, 2891336453, 1181783497)
 """Odd, so that they multiply without loss; the four bytes of one are factors too."""
@@ -95,18 +95,15 @@ def _guess_by_bytes(planes: list[Pixels], known: Packed) -> tuple[Pixels, NDArra
         slots -= np.uint8(_OPAQUE * int(factors[3]) & 0xFF)
     table = np.full(256, _UNKNOWN, np.uint8)
     table[slots] = np.arange(len(known))
-    numbers = _translate(hashes, table)
+    # Bytes, not arrays: searches through them run at the speed of memory.
+    body = hashes.tobytes().translate(table.tobytes())
+    numbers = np.frombuffer(body, np.uint8).reshape(hashes.shape)
     wrong = numbers == _UNKNOWN
     # All planes but the last: with odd factors, the hash and the others leave but one value for it.
     for plane, channel in zip(planes[:-1], colours.T, strict=False):
         table[: len(known)] = channel
-        wrong |= _translate(numbers, table) != plane
+        wrong |= np.frombuffer(body.translate(table.tobytes()), np.uint8).reshape(hashes.shape) != plane
     return numbers, np.flatnonzero(wrong)
-
-
-def _translate(numbers: Pixels, table: Pixels) -> Pixels:
-    # Bytes, not arrays: this search runs at the speed of memory.
-    return np.frombuffer(numbers.tobytes().translate(table.tobytes()), np.uint8).reshape(numbers.shape)
 
 
 def _guess_by_words(planes: list[Pixels], known: Packed) -> tuple[Pixels, NDArray[np.intp]] | None:

@@ -34,6 +34,7 @@ _PRELOAD = (
     "fused_jupyter.formats.arrow",
     "fused_jupyter.engines.worker",
     "fused_jupyter.api",
+    "fused_jupyter.caching.functions",
 )
 
 

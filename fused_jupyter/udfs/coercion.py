@@ -8,6 +8,7 @@ import reprlib
 import types
 import typing
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from fused_jupyter.errors import ArgumentError
@@ -31,11 +32,12 @@ def coerce(value: Any, annotation: Any, *, parameter: str, coercers: Coercers = 
             return entry.convert(value)
         except MISFITS:
             pass  # what follows says what is wrong
+    fitting = _Fitting(coercers)
     try:
-        return _Fitting(coercers).fit(value, annotation)
+        return fitting.fit(value, annotation)
     except _Misfit as exc:
         place = exc.path if len(exc.path) <= 80 else f"{exc.path[:77]}…"
-        raise ArgumentError(f"{parameter}{place}: {exc}", parameter=parameter) from exc
+        raise ArgumentError(f"{parameter}{place}: {fitting.message(exc)}", parameter=parameter) from exc
     except RecursionError as exc:
         raise ArgumentError(f"{parameter}: got {shown(value)}, nested too deeply", parameter=parameter) from exc
 
@@ -56,9 +58,28 @@ def _shorten(value: Any) -> str:
 
 
 class _Misfit(Exception):  # noqa: N818 - never leaves this module
-    """A value that does not fit, and where in the argument it stands."""
+    """A value that does not fit, and where in the argument it stands. The words are made when they are needed."""
 
-    path = ""
+    def __init__(self, value: Any, takers: Sequence[_Taker], cause: BaseException | None = None) -> None:
+        super().__init__()
+        self.value = value
+        self.takers = takers
+        self.cause = cause
+        self.path = ""
+
+
+_Taker = tuple[Any, Coercion]
+"""One choice of an annotation, and how it is made."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Choices:
+    """What an annotation leaves to choose."""
+
+    takers: tuple[_Taker, ...]
+    takes_none: bool
+    takes_all: bool
+    """Whether one of the choices says nothing to us, such as Any."""
 
 
 class _Fitting:
@@ -66,50 +87,56 @@ class _Fitting:
 
     def __init__(self, coercers: Coercers) -> None:
         self._coercers = coercers
+        self._choices: dict[Any, _Choices] = {}
+        """Of long lists, each item has the same."""
 
     def fit(self, value: Any, annotation: Any) -> Any:
-        """The value as the first choice that takes it; as it is where the annotation says nothing to us, as Any."""
-        choices = list(_choices(annotation))
-        if value is None and types.NoneType in choices:
+        """The value as the first choice that takes it; as it is where the annotation says nothing to us."""
+        choices = self._choices_of(annotation)
+        if value is None and choices.takes_none:
             return None
-        known = [(choice, coercion) for choice in choices if (coercion := self._coercion(choice)) is not None]
-        if len(known) > 1 and not isinstance(value, str):
-            known.sort(key=lambda pair: _distance(value, pair[0]))  # an object of one of the types stays what it is
+        takers = choices.takers
+        if len(takers) > 1 and not isinstance(value, str):
+            # An object of one of the types stays what it is.
+            takers = tuple(sorted(takers, key=lambda taker: _distance(value, taker[0])))
         misfits: list[_Misfit] = []
-        for choice, coercion in known:
+        for choice, coercion in takers:
             try:
                 return self._convert(value, choice, coercion)
             except _Misfit as exc:
                 misfits.append(exc)
-        if not known or len(known) < len([choice for choice in choices if choice is not types.NoneType]):
+        if choices.takes_all:
             return value
+        return self._fit_loosely(value, choices, misfits)
+
+    def _fit_loosely(self, value: Any, choices: _Choices, misfits: list[_Misfit]) -> Any:
+        """`null`, and `1,2` as a list: where nothing else takes the text, and only of what has no commas itself."""
         if isinstance(value, str):
-            if types.NoneType in choices and value.strip().lower() in {"null", "none"}:
+            if choices.takes_none and value.strip().lower() in {"null", "none"}:
                 return None
-            for choice, coercion in known:
+            for choice, coercion in choices.takers:
                 try:
                     return self._convert_loosely(value, choice, coercion)
                 except _Misfit as exc:
                     misfits.append(exc)
         inside = next((misfit for misfit in misfits if misfit.path), None)
-        raise inside or (misfits[0] if len(known) == 1 else _Misfit(self._message(value, known)))
+        raise inside or (misfits[0] if len(choices.takers) == 1 else _Misfit(value, choices.takers))
 
     def _convert(self, value: Any, choice: Any, coercion: Coercion) -> Any:
         try:
             whole = coercion.convert(value)
             return whole if coercion.complete is None else coercion.complete(whole, choice, self._inside)
         except MISFITS as exc:
-            raise _Misfit(self._message(value, [(choice, coercion)], exc)) from exc
+            raise _Misfit(value, [(choice, coercion)], exc) from exc
 
     def _convert_loosely(self, text: str, choice: Any, coercion: Coercion) -> Any:
-        """`1,2` as a list: only of what has no commas itself, and only where nothing else takes the text."""
         try:
             if coercion.loose is None or not all(self._is_scalar(item) for item in typing.get_args(choice)):
                 raise ValueError(text)
             whole = coercion.loose(text, choice)
             return whole if coercion.complete is None else coercion.complete(whole, choice, self._inside)
         except MISFITS as exc:
-            raise _Misfit(self._message(text, [(choice, coercion)], exc)) from exc
+            raise _Misfit(text, [(choice, coercion)], exc) from exc
 
     def _inside(self, value: Any, annotation: Any, step: str) -> Any:
         try:
@@ -117,6 +144,22 @@ class _Fitting:
         except _Misfit as exc:
             exc.path = step + exc.path
             raise
+
+    def _choices_of(self, annotation: Any) -> _Choices:
+        try:
+            if (known := self._choices.get(annotation)) is not None:
+                return known
+        except TypeError:  # an unhashable annotation
+            return self._looked_up(annotation)
+        return self._choices.setdefault(annotation, self._looked_up(annotation))
+
+    def _looked_up(self, annotation: Any) -> _Choices:
+        members = list(_choices(annotation))
+        kinds = [member for member in members if member is not types.NoneType]
+        takers = tuple((kind, coercion) for kind in kinds if (coercion := self._coercion(kind)) is not None)
+        return _Choices(
+            takers=takers, takes_none=len(kinds) < len(members), takes_all=not takers or len(takers) < len(kinds)
+        )
 
     def _coercion(self, choice: Any) -> Coercion | None:
         kind = typing.get_origin(choice) or choice
@@ -133,15 +176,15 @@ class _Fitting:
         return (key for key in self._coercers if isinstance(key, str) and key.startswith("."))
 
     def _is_scalar(self, annotation: Any) -> bool:
-        found = [self._coercion(choice) for choice in _choices(annotation)]
-        return all(coercion is None or coercion.is_scalar for coercion in found)
+        return all(coercion.is_scalar for _, coercion in self._choices_of(annotation).takers)
 
-    def _message(self, value: Any, known: Sequence[tuple[Any, Coercion]], exc: BaseException | None = None) -> str:
-        if isinstance(exc, ArgumentError):  # says all of it already
-            return exc.message
-        wanted = " or ".join(dict.fromkeys(self._wanted(choice, coercion) for choice, coercion in known))
-        why = f" ({exc})" if isinstance(exc, UnfitError) else ""
-        return f"got {shown(value)}, need {wanted}{why}"
+    def message(self, misfit: _Misfit) -> str:
+        """What came, what was wanted."""
+        if isinstance(misfit.cause, ArgumentError):  # says all of it already
+            return misfit.cause.message
+        wanted = " or ".join(dict.fromkeys(self._wanted(choice, coercion) for choice, coercion in misfit.takers))
+        why = f" ({misfit.cause})" if isinstance(misfit.cause, UnfitError) else ""
+        return f"got {shown(misfit.value)}, need {wanted}{why}"
 
     def _wanted(self, choice: Any, coercion: Coercion) -> str:
         try:
@@ -157,10 +200,10 @@ class _Fitting:
 
     def _example(self, annotation: Any) -> Any:
         """A value that fits, as JSON has it."""
-        known = ((choice, self._coercion(choice)) for choice in _choices(annotation))
-        choice, coercion = next(((choice, found) for choice, found in known if found is not None), (None, None))
-        if coercion is None:
+        takers = self._choices_of(annotation).takers
+        if not takers:
             return 1
+        choice, coercion = takers[0]
         if coercion.exemplify is not None:
             return coercion.exemplify(choice, self._example)
         try:

@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fused_jupyter.caching import KeptValues, Policy, cached
+from fused_jupyter.caching.functions import Policy, cached
+from fused_jupyter.caching.kept import KeptValues
 from fused_jupyter.errors import ArgumentError
 
 Keep = Callable[..., Any]
@@ -737,7 +738,8 @@ def test_reset_while_another_runs_takes_its_value(keep: Keep, log: Log) -> None:
 PROGRAM = """
 import os, sys, time
 from pathlib import Path
-from fused_jupyter.caching import KeptValues, Policy, cached
+from fused_jupyter.caching.functions import Policy, cached
+from fused_jupyter.caching.kept import KeptValues
 folder, way = Path(sys.argv[1]), sys.argv[2]
 values = KeptValues(folder / "cache", size=10**8)
 def f(log, way):

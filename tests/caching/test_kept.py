@@ -19,8 +19,8 @@ from geopandas.testing import assert_geodataframe_equal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fused_jupyter.caching import KeptValues, kept
-from fused_jupyter.caching.kept import TooLargeError
+from fused_jupyter.caching import kept
+from fused_jupyter.caching.kept import KeptValues, TooLargeError
 from fused_jupyter.errors import ArgumentError
 
 EVER = 0.0
@@ -265,7 +265,7 @@ WRITER = """
 import sys
 from pathlib import Path
 import numpy as np
-from fused_jupyter.caching import KeptValues
+from fused_jupyter.caching.kept import KeptValues
 values = KeptValues(Path(sys.argv[1]), size=8_000_000)
 seen = 0
 for turn in range(120):

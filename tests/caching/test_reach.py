@@ -83,6 +83,10 @@ PAIRS = {
         "class C:\n  def __init__(self, n): self.n = n\nc = C(1)\ndef f(): return c.n",
         "class C:\n  def __init__(self, n): self.n = n\nc = C(2)\ndef f(): return c.n",
     ),
+    "whose attribute it is": (
+        "class C:\n  class D: n = 1\n  z = 1\ndef f(): return C",
+        "class C:\n  class D: n, z = 1, 1\ndef f(): return C",
+    ),
     "data class": (
         "from dataclasses import dataclass\n@dataclass\nclass C: n: int = 1\ndef f(): return C()",
         "from dataclasses import dataclass\n@dataclass\nclass C: n: int = 2\ndef f(): return C()",

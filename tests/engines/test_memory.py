@@ -32,7 +32,7 @@ def test_each_run_has_its_own_peak(workshop: Workshop, returns: Any) -> None:
 
     peak(0)
     for size in (300 * MB, 0, 100 * MB):
-        assert size <= peak(size) < size + 30 * MB
+        assert size - MB <= peak(size) < size + 30 * MB
 
 
 @linux_only
@@ -41,7 +41,7 @@ def test_run_that_fails_has_a_peak(workshop: Workshop) -> None:
     with pytest.raises(UdfRuntimeError) as caught:
         workshop.run("def f():\n    held = b'x' * 200_000_000\n    raise MemoryError")
 
-    assert 200 * MB <= caught.value.peak_memory < 230 * MB
+    assert 199 * MB <= caught.value.peak_memory < 230 * MB
 
 
 def test_where_the_peak_cannot_be_reset_growth_beyond_it_counts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,17 +89,38 @@ def f():
     assert growth.get(3, 0) + growth.get(4, 0) == pytest.approx(200_000_000, rel=0.1)
 
 
-def test_code_that_keeps_the_interpreter_pays_for_the_late_look(workshop: Workshop) -> None:
-    """The sampler cannot look meanwhile; the time until it can is not lost."""
-    source = (
-        "def f():\n    numbers = list(range(3_000_000))\n    numbers.sort(key=float)\n    return sorted(numbers * 2)[0]"
-    )
-    started = time.perf_counter()
-    reply, _ = workshop.wait(workshop.send(source, profile=True))
-    taken = time.perf_counter() - started
+def test_code_that_keeps_other_threads_out_pays_for_it_itself(workshop: Workshop) -> None:
+    """Operators let nobody in, and `sleep` does: without places between them it would have all the time."""
+    source = """\
+import time
+def f(n: int):
+    some = [1] * n
+    more = some + some + some
+    time.sleep(0.05)
+    return some + more + more
+"""
+    reply, _ = workshop.wait(workshop.send(source, profile=True, parameters={"n": "10000000"}))
+    found = {int(line): seconds for line, (seconds, _) in reply.profile[""].items()}
 
-    measured = sum(seconds for seconds, _ in reply.profile[""].values())
-    assert 0.9 * reply.seconds <= measured <= taken
+    assert found[5] == pytest.approx(0.05, rel=0.4)
+    assert found[6] > found[4] > found[3] > 0.01
+    assert sum(found.values()) == pytest.approx(reply.seconds, rel=0.1)
+
+
+def test_lines_of_one_loop_are_told_apart(workshop: Workshop) -> None:
+    """By what each costs, not by where Python jumps back."""
+    source = """\
+def f(n: int):
+    some, total = list(range(100)), 0
+    for i in range(n):
+        total += i
+        total += len(some + some + some + some)
+        total += 1
+    return total
+"""
+    found = {line: seconds for line, (seconds, _) in lines(workshop, source, parameters={"n": "150000"})[""].items()}
+
+    assert found[5] > 3 * max(found.get(4, 0), found.get(6, 0))
 
 
 def test_other_runs_are_not_watched(workshop: Workshop) -> None:

@@ -1,7 +1,7 @@
 """The table of all that an annotation may ask for, and one module for each family of types."""
 
 from fused_jupyter.udfs.coercers.classes import CLASSES
-from fused_jupyter.udfs.coercers.containers import CONTAINERS, parse_json, parse_list, split_text
+from fused_jupyter.udfs.coercers.containers import CONTAINERS, parse_json
 from fused_jupyter.udfs.coercers.entry import (
     MISFITS,
     Coercer,
@@ -30,6 +30,4 @@ __all__ = [
     "UnfitError",
     "as_text",
     "parse_json",
-    "parse_list",
-    "split_text",
 ]

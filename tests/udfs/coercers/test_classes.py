@@ -116,7 +116,11 @@ def test_choice_or_record_is_read(value: Any, annotation: Any, wanted: Any) -> N
         ('["a"]', Pair, "c.a: got 'a', need a whole number, e.g. 12"),
         ('["1", "2", "3"]', Pair, 'c: got \'["1", "2", "3"]\', need a JSON object, e.g. {"a": 12}'),
         ('{"unit": "m"}', Options, "(size is missing)"),
-        ('{"n": "x"}', Model, "need a JSON object that fits Model (n: Input should be a valid integer"),
+        (
+            '{"n": "x"}',
+            Model,
+            """need a JSON object that fits Model, e.g. {"n": 12} (n: Input should be a valid integer""",
+        ),
     ],
 )
 def test_what_is_none_is_refused(value: Any, annotation: Any, says: str) -> None:
