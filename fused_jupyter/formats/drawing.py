@@ -1,14 +1,15 @@
 """Rasters as pictures: which colours a band, three bands or a mask become.
 
-===================== ================================================================================
-one band of uint8     gray
-one band of bool      violet where True, transparent where False
-one band else         viridis over the data's range (see `ranges`), as 255 numbered colours
-three bands           RGB; where all are 0 it is transparent, as UDFs written for Fused expect
-four bands            RGBA
-two, five and more    the first band, the first three
-steps of time, height the first one, as one band
-===================== ================================================================================
+====================== ===============================================================================
+one band of uint8      gray
+one band with a table  as its file says
+one band of bool       violet where True, transparent where False
+one band else          viridis over the data's range (see `ranges`), as 255 numbered colours
+three bands            RGB; where all are 0 it is transparent, as UDFs written for Fused expect
+four bands             RGBA
+two, five and more     the first band, the first three
+steps of time, height  the first one, as one band
+====================== ===============================================================================
 
 Floats of three and four bands reach from 0 to 1, integers from 0 to 255, or as ``rescale`` says. A colour map draws the
 first band, whatever its type. NaN, masked pixels and nodata are transparent.
@@ -76,7 +77,7 @@ def draw(raster: Raster, target: Target) -> Picture:
     missing = missing if missing is not None and missing.any() else None
     with np.errstate(all="ignore"):  # infinities, and numbers too large for a shade
         if bands == 1:
-            return _draw_band(shown[0], missing, raster.domain, target)
+            return _draw_band(shown[0], missing, raster, target)
         return _draw_colours(_to_bytes(shown, style.rescale), _emptiness(shown, missing))
 
 
@@ -96,15 +97,17 @@ def _count_shown(raster: Raster, colormap: str) -> int:
 # -- one band
 
 
-def _draw_band(band: NDArray[Any], missing: Mask | None, domain: tuple[float, float] | None, target: Target) -> Picture:
+def _draw_band(band: NDArray[Any], missing: Mask | None, raster: Raster, target: Target) -> Picture:
     style = target.style
+    if not style.colormap and not style.rescale and raster.colours is not None:
+        return _draw_numbers(band, missing, raster.colours)
     if not style.colormap and not style.rescale and band.dtype in _DRAWN_AS_IT_IS:
         return _DRAWN_AS_IT_IS[band.dtype](band, missing)
     name = style.colormap or ("gray" if band.dtype == np.uint8 else DEFAULT)
     colours = read_colormap(name)
     if isinstance(colours, Classes):
         return _draw_classes(band, missing, colours)
-    said = style.rescale[0] if style.rescale else colours.domain or domain or _WHOLE_RANGES.get(band.dtype)
+    said = style.rescale[0] if style.rescale else colours.domain or raster.domain or _WHOLE_RANGES.get(band.dtype)
     span = settle(band, missing, said=said, target=target)
     if band.dtype == np.uint8 and missing is None and (span.low, span.high) == _BYTE:
         return Picture(pixels=band, palette=colours.colours, range=span)
@@ -128,12 +131,28 @@ def _draw_gray(band: NDArray[Any], missing: Mask | None) -> Picture:
         return Picture(pixels=band[:, :, None], range=span)
     grays = band * ~missing
     # One byte a pixel where a shade is free to stand for nothing, two where all are taken.
-    body = grays.tobytes()
-    free = next((shade for shade in range(1, 256) if shade not in body), None)
+    free = _free_number(grays)
     if free is None:
         return Picture(pixels=np.dstack([grays, ~missing * np.uint8(255)]), range=span)
     grays += missing * np.uint8(free)
     return Picture(pixels=grays[:, :, None], clear=(free,), range=span)
+
+
+def _draw_numbers(band: Pixels, missing: Mask | None, colours: Colours) -> Picture:
+    if missing is None:
+        return Picture(pixels=band, palette=colours, is_flat=True)
+    shown = band * ~missing
+    hole = _free_number(shown)
+    if hole is None:
+        return Picture(pixels=colours[band] * ~missing[:, :, None], is_flat=True)
+    palette = colours.copy()
+    palette[hole] = 0
+    return Picture(pixels=shown + missing * np.uint8(hole), palette=palette, is_flat=True)
+
+
+def _free_number(numbers: Pixels) -> int | None:
+    body = numbers.tobytes()
+    return next((number for number in range(1, 256) if number not in body), None)
 
 
 def _number(band: NDArray[Any], span: Range) -> Pixels:

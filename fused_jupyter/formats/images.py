@@ -102,12 +102,12 @@ def _read_upright(source: Any, tile: TileFrame | None) -> Raster:
         if data.dtype == np.uint8 and len(data) == 3:
             # A picture like any other, in which black is black.
             data = np.concatenate([data, np.full_like(data[:1], 255)])
-        return _with_colours(source, data, mask)
+        return _with_meaning(source, data, mask)
     crs = source.crs.to_wkt() if source.crs else ""
     near = Window.whole(source.shape) if tile is None else window(tuple(source.bounds), crs, source.shape, tile)
     data, mask = _read_window(source, near)
     return replace(
-        _with_colours(source, data, mask), bounds=near.bounds_in(tuple(source.bounds), source.shape), crs=crs
+        _with_meaning(source, data, mask), bounds=near.bounds_in(tuple(source.bounds), source.shape), crs=crs
     )
 
 
@@ -126,22 +126,16 @@ def _read_window(source: Any, near: Window) -> tuple[NDArray[Any], Mask | None]:
     return data, np.asarray(mask == 0)[None]
 
 
-def _with_colours(source: Any, data: NDArray[Any], mask: Mask | None) -> Raster:
-    """The raster of what was read; a table of colours is looked up, an alpha of other than four bands is a mask."""
+def _with_meaning(source: Any, data: NDArray[Any], mask: Mask | None) -> Raster:
+    """The raster of what was read, with what the file says of it; an alpha of other than four bands is a mask."""
     from rasterio.enums import ColorInterp
 
-    if source.colorinterp[0] is ColorInterp.palette and data.dtype == np.uint8:
-        return Raster(data=_look_up(source.colormap(1), data[0], mask, source.nodata))
-    is_alpha = source.colorinterp[-1] is ColorInterp.alpha
-    if is_alpha and len(data) != _RGBA:
+    if source.colorinterp[-1] is ColorInterp.alpha and len(data) != _RGBA:
         mask, data = data[-1:] == 0, data[:-1]
-    return Raster(data=data, mask=mask, nodata=source.nodata, names=tuple(filter(None, source.descriptions)))
-
-
-def _look_up(colours: dict[int, tuple[int, ...]], band: NDArray[Any], mask: Mask | None, nodata: float | None) -> Any:
-    table = np.zeros((256, 4), np.uint8)
-    table[list(colours)] = list(colours.values())
-    if nodata is not None and 0 <= nodata <= 255:
-        table[int(nodata)] = 0
-    pixels = np.moveaxis(table[band], 2, 0)
-    return pixels if mask is None else np.where(mask, np.uint8(0), pixels)
+    colours = None
+    if source.colorinterp[0] is ColorInterp.palette and data.dtype == np.uint8 and len(data) == 1:
+        table = source.colormap(1)
+        colours = np.zeros((256, 4), np.uint8)
+        colours[list(table)] = list(table.values())
+    names = tuple(filter(None, source.descriptions))
+    return Raster(data=data, mask=mask, nodata=source.nodata, colours=colours, names=names)

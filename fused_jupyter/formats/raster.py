@@ -38,6 +38,8 @@ class Raster:
     """Why it has coordinates but no rectangle of them, and what to do; empty where it has a place or needs none."""
     domain: tuple[float, float] | None = None
     """The least and greatest value that the data can have, where its author says."""
+    colours: NDArray[np.uint8] | None = None
+    """What a file says that each value of its one band of bytes looks like: red, green, blue, alpha, shape (256, 4)."""
     names: tuple[str, ...] = ()
     """What the bands are called; empty where they have no names."""
     are_steps: bool = False

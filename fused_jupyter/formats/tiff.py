@@ -49,6 +49,7 @@ class _File:
     bounds: Sides | None = None
     crs: str = ""
     names: tuple[str, ...] = ()
+    colours: NDArray[np.uint8] | None = None
     tags: dict[str, str] = field(default_factory=dict)
 
 
@@ -109,7 +110,8 @@ def _prepared(raster: Raster, tags: dict[str, str]) -> _File:
         nodata is None and data.dtype == np.uint8 and len(data) == _RGBA and not (raster.names or raster.are_steps)
     )
     bounds = None if raster.misplaced else raster.bounds
-    file = _File(data=data, nodata=nodata, bounds=bounds, crs=raster.crs, names=raster.names, tags=tags)
+    file = _File(data=data, nodata=nodata, bounds=bounds, crs=raster.crs, names=raster.names)
+    file = replace(file, colours=raster.colours, tags=tags)
     if not has_alpha:
         return _with_holes(file, raster.mask)
     data = _with_alpha(data, raster.mask)
@@ -201,6 +203,8 @@ def _write(file: _File) -> bytes:
                 sink.write(file.data)
                 if is_picture:
                     sink.colorinterp = [ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha][:bands]
+                if file.colours is not None and file.data.dtype == np.uint8:
+                    sink.write_colormap(1, dict(enumerate(map(tuple, file.colours.tolist()))))
                 if file.mask is not None:
                     sink.write_mask(file.mask)
                 if len(file.names) == bands:
