@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import resource
 import sys
 
+_IS_LINUX = sys.platform.startswith("linux")
 _UNIT = 1 if sys.platform == "darwin" else 1024
+
+_c = ctypes.PyDLL(None)  # unlike the functions of `os`, it keeps the interpreter while it reads
 
 
 class PeakMemory:
@@ -37,9 +41,11 @@ def highest_memory() -> int:
 
 
 def resident_memory() -> int:
-    """Bytes of resident memory that this process has now; 0 where the system does not say."""
-    try:
-        with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - hot path, no Path object needed
-            return int(file.read().split()[1]) * resource.getpagesize()
-    except OSError:
+    """Bytes of resident memory that this process has now; 0 where the system does not say. Lets no other thread in."""
+    if not _IS_LINUX:
         return 0
+    text = ctypes.create_string_buffer(128)
+    descriptor = _c.open(b"/proc/self/statm", os.O_RDONLY)
+    length = _c.read(descriptor, text, len(text))
+    _c.close(descriptor)
+    return int(text.value.split()[1]) * resource.getpagesize() if length > 0 else 0

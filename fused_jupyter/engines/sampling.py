@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from contextvars import Token
 from types import FrameType, TracebackType
 from typing import Self
@@ -36,7 +37,7 @@ class LineSampler:
         """How the files of its header modules begin."""
         self._seconds: dict[Line, float] = {}
         self._growth: dict[Line, int] = {}
-        self._end = threading.Event()
+        self._running = threading.Lock()
         self._thread = threading.Thread(target=self._watch, name="fused-sampler", daemon=True)
         self._switch = self._started = 0.0
         self._had = 0
@@ -47,13 +48,14 @@ class LineSampler:
         self._switch = sys.getswitchinterval()
         sys.setswitchinterval(_SWITCH)
         self._started, self._had = time.perf_counter(), resident_memory()
+        self._running.acquire()
         self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end.set()
+        self._running.release()
         self._thread.join()
         sys.setswitchinterval(self._switch)
         if self._measured is not None:
@@ -69,20 +71,24 @@ class LineSampler:
 
     def _watch(self) -> None:
         last, had = self._started, self._had
-        while not self._end.wait(min(_LONGEST, max(_SHORTEST, (last - self._started) / 500))):
-            lines = self._lines()
-            now, has = time.perf_counter(), resident_memory()
+        wait, pause = self._running.acquire, _SHORTEST
+        # Nothing between the end of the wait and the look: at each call the UDF might go on, and be on another line.
+        while not wait(timeout=pause):
+            frames = sys._current_frames()  # noqa: SLF001 - documented; a debugger's way in
+            now = time.perf_counter()
+            has, lines = resident_memory(), self._lines(frames)
             for line in lines:
                 self._seconds[line] = self._seconds.get(line, 0.0) + now - last
                 self._growth[line] = self._growth.get(line, 0) + has - had
             last, had = now, has
+            is_late = time.perf_counter() - now > _SWITCH  # the UDF went on meanwhile; it has just let us in again
+            pause = 0.0 if is_late else min(_LONGEST, max(_SHORTEST, (now - self._started) / 500))
 
-    def _lines(self) -> set[Line]:
-        """The UDF's lines that run now."""
-        own = threading.get_ident()
+    def _lines(self, frames: Mapping[int, FrameType]) -> set[Line]:
+        """The UDF's lines in these threads."""
         lines: set[Line] = set()
-        for thread, innermost in sys._current_frames().items():  # noqa: SLF001 - documented; a debugger's way in
-            frame: FrameType | None = None if thread == own else innermost
+        for innermost in frames.values():
+            frame: FrameType | None = innermost
             while frame is not None:
                 filename = frame.f_code.co_filename
                 if filename == self._filename or filename.startswith(self._others):

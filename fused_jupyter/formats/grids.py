@@ -31,6 +31,7 @@ _CRS_NAMES: Final = ("epsg", "proj:epsg", "proj:code")
 """Coordinates that STAC readers add."""
 _EVEN: Final = 0.01
 """Share of a step by which coordinates may deviate from an even grid."""
+_NOISE: Final = 1e-9
 _FULL_TURN: Final = 360.0
 
 
@@ -164,9 +165,16 @@ def _why_misplaced(array: xr.DataArray, crs: str, x: Any, y: Any) -> str:
         )
     for name in (x, y):
         centres = _centres(array, name)
-        if centres is not None and not (np.isfinite(centres).all() and (len(centres) == 1 or np.ptp(centres) > 0)):
+        if centres is not None and not _is_axis(centres):
             return f"its coordinate {name} has missing or equal values"
     return ""
+
+
+def _is_axis(centres: NDArray[np.float64]) -> bool:
+    if not np.isfinite(centres).all():
+        return False
+    # Beyond nine digits of a coordinate is noise.
+    return len(centres) == 1 or bool(np.ptp(centres) > _NOISE * max(1.0, float(np.abs(centres).max())))
 
 
 def _pixel_size(array: xr.DataArray, name: Any, others: NDArray[np.float64]) -> float | None:

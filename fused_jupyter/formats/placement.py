@@ -29,7 +29,13 @@ _SAMPLES: Final = 8
 """Pixels across that are averaged for one pixel of the tile, at most: of more, every n-th is taken."""
 _LARGE: Final = 2.6e6
 """Metres of a tile's side from which on a CRS made for a country may not cover it: up to zoom 3."""
-_FOR_GDAL: Final = {"bool": "uint8", "float16": "float32", "int64": "float64", "uint64": "float64"}
+_FOR_GDAL: Final = {
+    "bool": "uint8",
+    "float16": "float32",
+    "int64": "float64",
+    "uint64": "float64",
+    np.dtype(np.longdouble).name: "float64",
+}
 """What GDAL takes instead of types that it does not warp."""
 
 Floats = NDArray[np.float64]
@@ -224,8 +230,8 @@ def _place_by_axes(raster: Raster, xs: Floats, ys: Floats) -> Raster:
     rows, columns = _positions(raster.bounds or (0.0, 0.0, 1.0, 1.0), (height, width), xs, ys)
     inside = ((rows >= 0) & (rows < height))[:, None] & ((columns >= 0) & (columns < width))
     outside = ~inside[None]
-    near_rows = np.clip(rows.astype(np.intp), 0, height - 1)[:, None]
-    near_columns = np.clip(columns.astype(np.intp), 0, width - 1)
+    near_rows = np.clip(rows, 0, height - 1).astype(np.intp)[:, None]
+    near_columns = np.clip(columns, 0, width - 1).astype(np.intp)
     if raster.data.dtype.kind == "f":
         data, valid = _measured(raster)
         values = _interpolate(data, valid, rows, columns)
@@ -239,7 +245,7 @@ def _place_by_axes(raster: Raster, xs: Floats, ys: Floats) -> Raster:
 
 def _measured(raster: Raster) -> tuple[NDArray[Any], Mask | None]:
     """The raster's floats, and where they are some, of the same shape; None where they all are."""
-    data = raster.data.astype(np.float32) if raster.data.dtype == np.float16 else raster.data
+    data = raster.data.astype(np.float32) if raster.data.dtype.itemsize == 2 else raster.data
     missing = np.isnan(data)
     if raster.mask is not None:
         missing |= raster.mask
@@ -316,7 +322,7 @@ def _warp(raster: Raster, tile: TileFrame) -> Raster:
         "dst_crs": f"EPSG:{_METRES}",
     }
     nodata = np.nan if is_measurement else None
-    source = np.ascontiguousarray(raster.data, dtype=_FOR_GDAL.get(raster.data.dtype.name, raster.data.dtype))
+    source = np.ascontiguousarray(raster.data, dtype=_FOR_GDAL.get(raster.data.dtype.name, raster.data.dtype.name))
     if is_measurement:
         data, valid = _measured(raster)
         source = source if valid is None else np.where(valid, data, np.nan)

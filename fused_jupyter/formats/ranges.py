@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil, floor, isfinite, log10
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,10 @@ from numpy.typing import NDArray
 from fused_jupyter.formats.raster import Mask
 from fused_jupyter.formats.target import Target
 
-_SLACK = 1e-9
+_LEAST_LENGTH: Final = 1e-290
+"""Below, powers of ten are no numbers any more."""
+
+_SLACK: Final = 1e-9
 """What a quotient may be beside a whole number and still be it."""
 
 
@@ -61,7 +64,7 @@ def widen(low: float, high: float) -> tuple[float, float]:
     ((-11000.0, 9000.0), (0.3, 0.71))
     """
     length = high - low
-    if not isfinite(length) or length <= 0:
+    if not isfinite(length) or length < _LEAST_LENGTH:
         return low, high
     digits = 1 - floor(log10(length))
     step = 10.0**-digits

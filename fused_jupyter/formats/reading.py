@@ -19,6 +19,9 @@ from fused_jupyter.formats.raster import WGS84, Raster, Sides, bands_first
 if TYPE_CHECKING:
     from fused_jupyter.formats.frame import TileFrame
 
+_SMALLEST = 1e-9
+"""Degrees that a raster is wide and high at least: a tenth of a millimetre."""
+
 
 def to_raster(value: Any, tile: TileFrame | None = None) -> Raster:
     """The raster behind a value of kind ARRAY, RASTER or PICTURE.
@@ -61,7 +64,8 @@ def read_bounds(bounds: Any) -> Sides:
         west, south, east, north = (float(side) for side in bounds)
     except (TypeError, ValueError) as exc:
         raise UdfSerializationError(f"The UDF returned an array with {type_name(bounds)} as bounds: {exc}") from exc
-    if not all(isfinite(side) for side in (west, south, east, north)) or south >= north or west == east:
+    is_finite = all(isfinite(side) for side in (west, south, east, north))
+    if not is_finite or north - south < _SMALLEST or abs(east - west) < _SMALLEST:
         raise UdfSerializationError(
             f"The UDF returned an array with bounds {[west, south, east, north]}; need (west, south, east, north) in"
             " degrees, with south below north"

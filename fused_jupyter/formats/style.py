@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from json import dumps
 from math import isfinite
 from typing import Any, Final, Self
 
@@ -11,6 +12,8 @@ from fused_jupyter.errors import ArgumentError
 
 STYLE_NAMES: Final = frozenset({"rescale", "colormap", "nodata", "max_features"})
 """Query parameters that say how to draw; where a UDF has a parameter of that name, it is the UDF's."""
+
+_BRACKETS: Final = str.maketrans("", "", "[]() ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +23,8 @@ class Style:
     rescale: tuple[tuple[float, float], ...] = ()
     """(least, greatest) value of each band; one pair stands for all bands."""
     colormap: str = ""
-    """A name such as ``viridis`` or ``rdylgn_r``, or JSON: a list of colours, or an object from values to colours."""
+    """A name such as ``viridis`` or ``rdylgn_r``; or JSON: a list of colours, a list of [value, colour], or an object
+    from values to colours."""
     nodata: float | None = None
     """The value that is no data; NaN is always none."""
     max_features: int | None = None
@@ -38,7 +42,7 @@ class Style:
         """
         return cls(
             rescale=_read_rescale(texts.get("rescale")),
-            colormap=str(texts.get("colormap") or ""),
+            colormap=_read_colormap(texts.get("colormap")),
             nodata=_read_number(texts.get("nodata"), name="nodata", example="-9999"),
             max_features=_read_count(texts.get("max_features")),
         )
@@ -49,7 +53,7 @@ def _read_rescale(given: Any) -> tuple[tuple[float, float], ...]:
         return ()
     texts = [str(text) for text in given] if isinstance(given, list) else [str(given)]
     try:
-        ends = [float(part) for text in texts for part in text.strip("[]() ").split(",")]
+        ends = [float(part) for text in texts for part in text.translate(_BRACKETS).split(",")]
     except ValueError:
         ends = []
     pairs = tuple(zip(ends[::2], ends[1::2], strict=False))
@@ -59,6 +63,11 @@ def _read_rescale(given: Any) -> tuple[tuple[float, float], ...]:
             parameter="rescale",
         )
     return pairs
+
+
+def _read_colormap(given: Any) -> str:
+    # Python callers may give the list or the object itself; what the text means is read where it is drawn.
+    return dumps(given) if isinstance(given, list | dict) and given else str(given or "")
 
 
 def _read_number(given: Any, *, name: str, example: str) -> float | None:

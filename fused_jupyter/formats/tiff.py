@@ -30,7 +30,12 @@ _GLOBE: Final = (-180.0, -90.0, 180.0, 90.0)
 _METRES: Final = "EPSG:3857"
 _DOMAIN: Final = "fused"
 _RGBA: Final = 4
-_KNOWN_TYPES: Final = {"bool": "uint8", "int8": "int16", "float16": "float32"}
+_KNOWN_TYPES: Final = {
+    "bool": "uint8",
+    "int8": "int16",
+    "float16": "float32",
+    np.dtype(np.longdouble).name: "float64",
+}
 """What stands for types that GDAL has not or has had but for a few years."""
 _SMALL: Final = 512
 """Pixels of the longer side up to which blocks are small too."""
@@ -110,8 +115,15 @@ def _prepared(raster: Raster, tags: dict[str, str]) -> _File:
         nodata is None and data.dtype == np.uint8 and len(data) == _RGBA and not (raster.names or raster.are_steps)
     )
     bounds = None if raster.misplaced else raster.bounds
-    file = _File(data=data, nodata=nodata, bounds=bounds, crs=raster.crs, names=raster.names)
-    file = replace(file, colours=raster.colours, tags=tags)
+    file = _File(
+        data=data,
+        nodata=nodata,
+        bounds=bounds,
+        crs=raster.crs,
+        names=raster.names,
+        colours=raster.colours,
+        tags=tags,
+    )
     if not has_alpha:
         return _with_holes(file, raster.mask)
     data = _with_alpha(data, raster.mask)

@@ -172,6 +172,7 @@ SAME = {
     "blocks": (several_blocks(), pd.DataFrame(np.array([[1.0, 3.0], [2.0, 4.0]]), columns=["a", "b"])),
     "looked at": (table(c=pd.Categorical(["x", "y"])), looked_at(table(c=pd.Categorical(["x", "y"])))),
     "looked at, places": (places(), looked_at(places())),
+    "looked at, array": (whole_numbers(asked=False), whole_numbers(asked=True)),
     "arrow slice": (pa.table({"a": [2, 3], "b": ["y", "z"]}), pa.table({"a": [1, 2, 3], "b": ["x", "y", "z"]})[1:]),
     "arrow chunks": (pa.table({"a": [1, 2]}), pa.concat_tables([pa.table({"a": [1]}), pa.table({"a": [2]})])),
     "polars": (pl.DataFrame({"a": [1, 2]}), pl.DataFrame({"a": [1, 2]}).sort("a")),
@@ -265,7 +266,7 @@ def net(count: int) -> list[Node]:
     """Each is tied to each: there are more ways through it than anybody can go."""
     nodes = [Node(name) for name in range(count)]
     for node in nodes:
-        node.others = nodes
+        node.others = [other for other in nodes if other is not node]
     return nodes
 
 

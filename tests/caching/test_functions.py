@@ -664,6 +664,28 @@ def test_equal_calls_in_threads_run_once(keep: Keep, log: Log) -> None:
     assert len(log.words) == 1
 
 
+def test_value_that_came_just_before_the_lock_is_taken(
+    keep: Keep, log: Log, values: KeptValues, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other call may end between a look at the file and a look at the lock."""
+
+    @keep
+    def f():
+        log.note()
+        return 1
+
+    f()
+    real, looks = values.read, iter([None])
+
+    def read(*place: str, oldest: float) -> Any:
+        return next(looks, 1) and real(*place, oldest=oldest)
+
+    monkeypatch.setattr(values, "read", read)
+
+    assert f() == 1
+    assert len(log.words) == 1
+
+
 def test_those_who_wait_see_the_exception(keep: Keep, log: Log) -> None:
     """With the official client each runs again; here one run fails for all, and is forgotten."""
 

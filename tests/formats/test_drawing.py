@@ -216,6 +216,22 @@ def test_gray_with_holes_keeps_every_shade() -> None:
         assert np.array_equal(seen[..., 0][~hole], band[~hole])
 
 
+def test_a_file_with_a_table_of_colours_is_drawn_by_it() -> None:
+    """With holes where its nodata is, even if all 256 numbers are taken; a colour map of the request goes before."""
+    colours = np.random.default_rng(0).integers(0, 256, (256, 4), np.uint8)
+    colours[:, 3] = 255
+    every = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)
+
+    for band in (every, every % 9):
+        hole = np.zeros((1, 16, 16), bool)
+        hole[0, 0, 5] = True
+        assert np.array_equal(see(Raster(data=band, colours=colours)), colours[band[0]])
+        seen = see(Raster(data=np.hstack([band, band]), mask=np.hstack([hole, ~hole]), colours=colours))
+        expected = np.where(np.hstack([hole, ~hole])[0][..., None], 0, colours[np.hstack([band, band])[0]])
+        assert np.array_equal(seen, expected)
+    assert see(Raster(data=every, colours=colours), colormap="gray")[0, 9].tolist() == [9, 9, 9, 255]
+
+
 def test_true_is_seen_and_false_is_not() -> None:
     """A mask is one colour on nothing; with a colour map both have one."""
     mask = np.array([[True, False]])
@@ -290,3 +306,12 @@ def test_an_unknown_colour_map_is_an_error_of_the_request() -> None:
         see(np.zeros((3, 3)), colormap="virdis")
     with pytest.raises(UdfSerializationError, match="complex128"):
         see(np.zeros((3, 3), complex))
+
+
+@pytest.mark.parametrize("code", [">f2", ">f4", ">f8", ">i2", ">u4", ">i8", "g"])
+def test_the_order_of_bytes_does_not_matter(code: str) -> None:
+    """netCDF and FITS have the high byte first; a long double is drawn as a double."""
+    values = RANDOM.integers(0, 100, (20, 20)).astype(code)
+
+    for style in ({}, {"rescale": "0,50"}, {"colormap": '{"7":"red"}'}, {"nodata": "9"}):
+        assert np.array_equal(see(values, **style), see(values.astype(np.float64), **style))

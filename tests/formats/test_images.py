@@ -159,16 +159,17 @@ def test_masks_and_alpha_of_a_geotiff_are_kept() -> None:
     assert np.array_equal(np.moveaxis(raster_of_bytes(rgba).data, 0, 2), COLOURS)
 
 
-def test_a_table_of_colours_is_looked_up() -> None:
-    """Land cover comes with its colours."""
+def test_a_table_of_colours_is_kept_beside_the_classes() -> None:
+    """Land cover comes with its colours, and stays land cover for who wants its numbers."""
     classes = np.array([[[0, 1], [2, 1]]], np.uint8)
     table = {0: (0, 0, 0, 255), 1: (10, 200, 30, 255), 2: (200, 10, 30, 255)}
     body = geotiff(classes, nodata=0, after=lambda sink: sink.write_colormap(1, table))
 
     raster = raster_of_bytes(body)
 
-    assert raster.data[:, 0, 1].tolist() == [10, 200, 30, 255]
-    assert raster.data[3].tolist() == [[0, 255], [255, 255]]
+    assert np.array_equal(raster.data, classes)
+    assert raster.colours is not None
+    assert raster.colours[[1, 2]].tolist() == [[10, 200, 30, 255], [200, 10, 30, 255]]
 
 
 @pytest.mark.parametrize(

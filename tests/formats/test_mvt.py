@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import struct
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -375,6 +376,17 @@ def test_columns_of_every_type_have_values(column: Any, expected: list[Any]) -> 
 
     assert [each["properties"].get("a") for each in decode(body)] == expected
     assert b"unused" not in body
+
+
+def test_values_that_many_features_share_are_written_once() -> None:
+    """Also in columns of numbers; and their numbers are the short ones, whichever column comes first."""
+    shared, own = np.resize([0.1, 0.2, 0.3], 3000), [f"name {n}" for n in range(3000)]
+    places = [shapely.Point(10, 50)] * 3000
+
+    bodies = [write(table(places, **columns))[0] for columns in ({"a": own, "b": shared}, {"b": shared, "a": own})]
+
+    assert bodies[0].count(struct.pack("<d", 0.1)) == 1
+    assert len(bodies[0]) == len(bodies[1])
 
 
 def grid(count: int, *, size: float = 0.3) -> gpd.GeoDataFrame:

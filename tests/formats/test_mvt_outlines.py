@@ -186,6 +186,15 @@ def test_parts_that_rounding_brings_together_are_one() -> None:
     assert sorted(part.bounds for part in drawn.geoms) == [(10, 10, 30, 20), (100, 100, 110, 110)]
 
 
+def test_mending_that_breaks_something_else_is_mended() -> None:
+    """Where two of these triangles cross, the new corner is rounded onto the third one."""
+    triangles = "((7 0, 5 4, 8 0, 7 0)), ((7 5, 4 4, 2 7, 7 5)), ((8 2, 1 5, 6 3, 8 2))"
+
+    (drawn,) = draw([shapely.from_wkt(f"MULTIPOLYGON ({triangles})")]).values()
+
+    assert_sound(drawn)
+
+
 def test_spikes_and_points_on_straight_lines_are_dropped() -> None:
     """They are not drawn, so they are not sent: a square keeps its corners, and nothing else."""
     ring = [
@@ -255,12 +264,21 @@ def test_what_is_narrow_is_not_simplified_away() -> None:
 
 
 def test_a_path_made_to_be_slow_is_the_same_for_both_kernels() -> None:
-    """Each tooth of this comb is a unit lower than the last one, so that it is halved nowhere near its middle."""
-    teeth = np.column_stack([np.arange(280) // 2, (140 - np.arange(280) // 2) * (np.arange(280) % 2)])
-    rest = np.column_stack([np.full(4000, 140), np.arange(4000)])
-    comb = shapely.LineString(np.concatenate([teeth, rest]))
+    """The teeth of this comb are split off one by one, hundreds deep; at some depth both kernels keep what is left."""
+    number = np.arange(280)
+    teeth = np.column_stack([number // 2, (140 - number // 2) * (1 - number % 2)])
+    crowd = np.full((4000, 2), (140, 0))
+    comb = shapely.LineString(np.concatenate([teeth, crowd]))
 
     slow, fast = (draw([comb], kernel) for kernel in KERNELS)
 
     assert slow == fast
-    assert shapely.get_num_coordinates(slow[0]) > 200
+    assert shapely.get_num_coordinates(slow[0]) == 281
+
+
+def test_a_part_that_is_empty_is_none() -> None:
+    """Some programs write multipolygons and multilines with empty parts."""
+    whole = ["MULTIPOLYGON (((10 10, 20 10, 20 20, 10 10)))", "MULTILINESTRING ((10 10, 20 20))"]
+    gaps = ["MULTIPOLYGON (EMPTY, ((10 10, 20 10, 20 20, 10 10)), EMPTY)", "MULTILINESTRING ((10 10, 20 20), EMPTY)"]
+
+    assert draw(shapely.from_wkt(gaps)) == draw(shapely.from_wkt(whole))

@@ -21,6 +21,7 @@ from rio_cogeo.cogeo import cog_validate
 
 from fused_jupyter.errors import UdfSerializationError
 from fused_jupyter.formats import Style, Target, TileFrame
+from fused_jupyter.formats.placement import transform_of
 from fused_jupyter.formats.tiff import encode_tiff
 from fused_jupyter.tiles import Tile
 
@@ -72,6 +73,25 @@ def test_types_that_old_gdals_do_not_know_are_widened(dtype: str, written: str) 
         with opened(encode_tiff(np.full((3, 3), value))) as source:
             assert source.dtypes == (kept,)
             assert source.read(1)[0, 0] == value
+
+
+@pytest.mark.parametrize("code", [">f2", ">f4", ">f8", ">i2", ">u4", ">i8", "g"])
+def test_the_order_of_bytes_does_not_matter(code: str) -> None:
+    """netCDF and FITS have the high byte first; on a tile too, in degrees and in another CRS."""
+    values = RANDOM.integers(0, 100, (40, 40)).astype(code)
+    array = xr.DataArray(
+        values, dims=("y", "x"), coords={"y": 5.6e6 - np.arange(40) * 9e3, "x": 4e5 + np.arange(40) * 9e3}
+    )
+    array.attrs["crs"] = "EPSG:32632"
+
+    with opened(encode_tiff(values)) as source:
+        assert np.array_equal(source.read(1), values)
+    for value in (array, (values, [0.0, 49.0, 11.0, 55.0])):
+        with opened(encode_tiff(value, TILE)) as source:
+            seen = source.read(1, masked=True).compressed()
+        assert seen.size > 1000
+        assert seen.min() >= 0
+        assert seen.max() <= 100
 
 
 @pytest.mark.parametrize("shape", [(3, 3), (300, 200), (3, 700, 1100), (1, 1)])
@@ -248,6 +268,22 @@ def test_a_tiff_is_passed_on() -> None:
     with opened(encode_tiff(body, TILE)) as source:
         assert source.shape == (256, 256)
         assert source.read(1, masked=True).mask.any()
+
+
+def test_land_cover_on_a_tile_keeps_its_colours() -> None:
+    """The numbers are classes, and the table says how they look."""
+    table = {0: (0, 0, 0, 255), 1: (10, 200, 30, 255), 2: (200, 10, 30, 255)}
+    profile = {"driver": "GTiff", "count": 1, "height": 30, "width": 30, "dtype": "uint8", "crs": "EPSG:4326"}
+    with rasterio.MemoryFile() as memory:
+        with memory.open(transform=transform_of((0.0, 49.0, 11.0, 55.0), (30, 30)), nodata=0, **profile) as sink:
+            sink.write(np.full((1, 30, 30), 2, np.uint8))
+            sink.write_colormap(1, table)
+        body = bytes(memory.getbuffer())
+
+    with opened(encode_tiff(body, TILE)) as source:
+        assert source.colormap(1)[2] == table[2]
+        assert set(np.unique(source.read(1))) == {0, 2}
+        assert source.nodata == 0
 
 
 def test_nothing_is_a_file_without_data() -> None:
