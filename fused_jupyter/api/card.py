@@ -30,7 +30,7 @@ def card(definition: UdfDefinition) -> str:
         f"<div><code style='font-weight:600'>{html.escape(definition.signature)}</code></div>"
         f"{f'<div>{about}</div>' if about else ''}{rows}"
         f"<div style='opacity:.75'>{html.escape(state)} · next: <code>{definition.name}()</code> "
-        f"<code>{definition.name}.map()</code> <code>{definition.name}.file_url('csv')</code></div></div>"
+        f"<code>{definition.name}.map()</code> <code>{definition.name}.file_url()</code></div></div>"
     )
 
 

@@ -81,7 +81,8 @@ class RunResult:
 
     def __repr__(self) -> str:
         said = self._failure() if self.error is not None else glimpse(self.data, 300)
-        return f"<RunResult of {' · '.join([self.udf.name, *self._facts()])}: {said}>"
+        facts = " · ".join([self.udf.name, *self._facts()])
+        return f"<RunResult of {facts}>\n{said}" if "\n" in said else f"<RunResult of {facts}: {said}>"
 
     def _repr_html_(self) -> str:
         facts = " · ".join(html.escape(fact) for fact in self._facts())

@@ -9,11 +9,9 @@ import io
 import os
 import socket
 import sys
-import tempfile
 import threading
 import weakref
-from types import TracebackType
-from typing import IO, Any, Self
+from typing import Any, Self
 
 from fused_jupyter.engines.collation import MARK
 
@@ -23,10 +21,11 @@ ASK = b"?"
 GIVE = b"!"
 """What the host sends along with them."""
 
+STANDARD = {1: "stdout", 2: "stderr"}
+
 _PR_SET_CHILD_SUBREAPER = 36
 _IOLBF = 1
 _C_BUFFER = 4096
-_NAMES = {1: "stdout", 2: "stderr"}
 
 
 class Streams:
@@ -42,7 +41,7 @@ class Streams:
         self._left_behind: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
         self._streams: list[_Stream] = []
         self._has_asked = False
-        self._c_stdout = _CStdout()
+        self._c_stdout = CStdout()
         self._c_stdout.buffer_by_lines()
         _adopt_orphans()
 
@@ -50,24 +49,24 @@ class Streams:
         """Begin a run: the UDF before may have closed or replaced what it found, or left children that print on."""
         if self._has_asked:
             self._renew()
-        for number, pipe in zip(_NAMES, self._pipes, strict=True):
+        for number, pipe in zip(STANDARD, self._pipes, strict=True):
             os.dup2(pipe.descriptor, number)
         turns = _Turns(self._pipes)
-        self._streams = [_Stream(number, turns, self._left_behind) for number in _NAMES]
-        for name, stream in zip(_NAMES.values(), self._streams, strict=True):
+        self._streams = [_Stream(number, turns, self._left_behind) for number in STANDARD]
+        for name, stream in zip(STANDARD.values(), self._streams, strict=True):
             setattr(sys, name, stream)
             setattr(sys, f"__{name}__", stream)
 
     def close(self) -> None:
         """End a run: what it printed is with the host, and what comes late will not be taken for the next run's."""
-        _flush(*self._streams, self._c_stdout)
+        flush(*self._streams, self._c_stdout)
         self._left_behind.update(thread for thread in threading.enumerate() if thread is not threading.main_thread())
         if _has_children() or not all(pipe.is_whole for pipe in self._pipes):
             self._channel.sendall(ASK)
             self._has_asked = True
 
     def _renew(self) -> None:
-        _, descriptors, _, _ = socket.recv_fds(self._channel, 1, len(_NAMES))
+        _, descriptors, _, _ = socket.recv_fds(self._channel, 1, len(STANDARD))
         for pipe in self._pipes:
             if pipe.is_whole:
                 os.close(pipe.descriptor)
@@ -75,33 +74,35 @@ class Streams:
         self._has_asked = False
 
 
-class Captured:
-    """What this process and its children print while the `with` lasts; the streams of the run get none of it."""
+class CStdout:
+    """stdout as C code has it, with a buffer of its own."""
 
     def __init__(self) -> None:
-        self.stdout = ""
-        """Known when the `with` has ended."""
-        self.stderr = ""
-        self._c_stdout = _CStdout()
-        self._files: tuple[IO[bytes], ...] = ()
-        self._before: tuple[int, ...] = ()
+        self._c = ctypes.CDLL(None)
+        name = "__stdoutp" if sys.platform == "darwin" else "stdout"
+        self._file: ctypes.c_void_p | None = None
+        self._buffer: ctypes.Array[ctypes.c_char] | None = None
+        with contextlib.suppress(ValueError):  # a C library of another kind
+            self._file = ctypes.c_void_p.in_dll(self._c, name)
 
-    def __enter__(self) -> Self:
-        _flush(self._c_stdout)
-        self._before = tuple(os.dup(number) for number in _NAMES)
-        self._files = tuple(tempfile.TemporaryFile() for _ in _NAMES)  # noqa: SIM115 - closed by __exit__
-        for number, file in zip(_NAMES, self._files, strict=True):
-            os.dup2(file.fileno(), number)
-        return self
+    def buffer_by_lines(self) -> None:
+        """As on a terminal, though it is a pipe."""
+        if self._file is not None:
+            # A buffer of ours: glibc, left to itself, gives a stream that was used before one of a single byte.
+            self._buffer = ctypes.create_string_buffer(_C_BUFFER)
+            self._c.setvbuf(self._file, self._buffer, _IOLBF, _C_BUFFER)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        _flush(self._c_stdout)
-        for number, descriptor in zip(_NAMES, self._before, strict=True):
-            os.dup2(descriptor, number)
-            os.close(descriptor)
-        self.stdout, self.stderr = (_text(file) for file in self._files)
+    def flush(self) -> None:
+        """Only stdout: other files of C code may be locked by a thread that never ends."""
+        if self._file is not None:
+            self._c.fflush(self._file)
+
+
+def flush(*streams: Any) -> None:
+    """Send on what `sys.stdout`, `sys.stderr` and these hold back."""
+    for stream in (sys.stdout, sys.stderr, *streams):
+        with contextlib.suppress(ValueError, OSError, AttributeError):  # closed or replaced by the UDF
+            stream.flush()
 
 
 class _Stream(io.TextIOWrapper):
@@ -181,39 +182,3 @@ def _has_children() -> bool:
     except ChildProcessError:
         return False
     return True
-
-
-class _CStdout:
-    """stdout as C code has it, with a buffer of its own."""
-
-    def __init__(self) -> None:
-        self._c = ctypes.CDLL(None)
-        name = "__stdoutp" if sys.platform == "darwin" else "stdout"
-        self._file: ctypes.c_void_p | None = None
-        self._buffer: ctypes.Array[ctypes.c_char] | None = None
-        with contextlib.suppress(ValueError):  # a C library of another kind
-            self._file = ctypes.c_void_p.in_dll(self._c, name)
-
-    def buffer_by_lines(self) -> None:
-        """As on a terminal, though it is a pipe."""
-        if self._file is not None:
-            # A buffer of ours: glibc, left to itself, gives a stream that was used before one of a single byte.
-            self._buffer = ctypes.create_string_buffer(_C_BUFFER)
-            self._c.setvbuf(self._file, self._buffer, _IOLBF, _C_BUFFER)
-
-    def flush(self) -> None:
-        """Only stdout: other files of C code may be locked by a thread that never ends."""
-        if self._file is not None:
-            self._c.fflush(self._file)
-
-
-def _flush(*streams: Any) -> None:
-    for stream in (sys.stdout, sys.stderr, *streams):
-        with contextlib.suppress(ValueError, OSError, AttributeError):  # closed or replaced by the UDF
-            stream.flush()
-
-
-def _text(file: IO[bytes]) -> str:
-    with file:
-        file.seek(0)
-        return file.read().decode(errors="replace")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -32,9 +32,13 @@ class Shown:
     shapes: Geometries
     bounds: Floats
     """Of the whole geometry, before it was cut; shape (shapes, 4)."""
+    types: NDArray[np.integer[Any]]
+    """shapely's type number of each."""
 
     def take(self, chosen: NDArray[Any]) -> Shown:
-        return Shown(rows=self.rows[chosen], shapes=self.shapes[chosen], bounds=self.bounds[chosen])
+        return Shown(
+            rows=self.rows[chosen], shapes=self.shapes[chosen], bounds=self.bounds[chosen], types=self.types[chosen]
+        )
 
 
 def find_shown(geometries: Geometries, frame: Frame, *, world: float) -> Shown:
@@ -46,27 +50,28 @@ def find_shown(geometries: Geometries, frame: Frame, *, world: float) -> Shown:
         world: the way around the Earth; what lies one world to the east or west of the frame is moved into it.
     """
     shown = _split_collections(_candidates(geometries, frame, world), frame)
-    bounds = shown.bounds
     west, south, east, north = frame
-    is_inside = (bounds[:, 0] >= west) & (bounds[:, 2] <= east) & (bounds[:, 1] >= south) & (bounds[:, 3] <= north)
+    left, bottom, right, top = shown.bounds.T
+    is_inside = (left >= west) & (right <= east) & (bottom >= south) & (top <= north)
     # Cut before projecting and only what crosses the edge, some percent: cutting is the dearest step.
     if is_inside.all():
         return shown
     crossing = np.flatnonzero(~is_inside)
-    shapes = shown.shapes.copy()
-    shapes[crossing] = _cut(shapes[crossing], frame)
-    drawn = np.ones(len(shapes), bool)
-    drawn[crossing] = ~(shapely.is_empty(shapes[crossing]) | shapely.is_missing(shapes[crossing]))
-    return Shown(rows=shown.rows, shapes=shapes, bounds=bounds).take(drawn)
+    shapes, types, is_drawn = shown.shapes.copy(), shown.types.copy(), is_inside
+    shapes[crossing] = cut = _cut(shapes[crossing], frame)
+    types[crossing] = shapely.get_type_id(cut)
+    is_drawn[crossing] = ~(shapely.is_empty(cut) | shapely.is_missing(cut))
+    return replace(shown, shapes=shapes, types=types).take(is_drawn)
 
 
 def _candidates(geometries: Geometries, frame: Frame, world: float) -> Shown:
     bounds = shapely.bounds(geometries)
     found = _within(geometries, bounds, frame)
     west, south, east, north = frame
+    most_west, most_east = np.fmin.reduce(bounds[:, 0], initial=np.inf), np.fmax.reduce(bounds[:, 2], initial=-np.inf)
     for shift in (-world, world):
-        far = _within(geometries, bounds, (west - shift, south, east - shift, north))
-        found = _join(found, _moved(far, shift)) if len(far.rows) else found
+        if most_west <= east - shift and most_east >= west - shift:
+            found = _join(found, _moved(_within(geometries, bounds, (west - shift, south, east - shift, north)), shift))
     return found
 
 
@@ -74,30 +79,36 @@ def _within(geometries: Geometries, bounds: Floats, frame: Frame) -> Shown:
     west, south, east, north = frame
     left, bottom, right, top = bounds.T
     # Missing and empty geometries have NaN bounds, which no comparison lets through.
-    rows = np.flatnonzero((left <= east) & (right >= west) & (bottom <= north) & (top >= south))
-    return Shown(rows=rows, shapes=geometries[rows], bounds=bounds[rows])
+    is_within = (left <= east) & (right >= west) & (bottom <= north) & (top >= south)
+    rows = np.flatnonzero(is_within)
+    if not is_within.all():
+        geometries, bounds = geometries[rows], bounds[rows]
+    return Shown(rows=rows, shapes=geometries, bounds=bounds, types=shapely.get_type_id(geometries))
 
 
 def _moved(shown: Shown, shift: float) -> Shown:
     shapes = shapely.transform(shown.shapes, lambda points: points + np.array([shift, 0.0]))
-    return Shown(rows=shown.rows, shapes=shapes, bounds=shown.bounds + np.array([shift, 0.0, shift, 0.0]))
+    return replace(shown, shapes=shapes, bounds=shown.bounds + np.array([shift, 0.0, shift, 0.0]))
 
 
 def _join(first: Shown, second: Shown) -> Shown:
     rows = np.concatenate([first.rows, second.rows])
-    shapes = np.concatenate([first.shapes, second.shapes])
-    bounds = np.concatenate([first.bounds, second.bounds])
-    return Shown(rows=rows, shapes=shapes, bounds=bounds).take(np.argsort(rows, kind="stable"))
+    return Shown(
+        rows=rows,
+        shapes=np.concatenate([first.shapes, second.shapes]),
+        bounds=np.concatenate([first.bounds, second.bounds]),
+        types=np.concatenate([first.types, second.types]),
+    ).take(np.argsort(rows, kind="stable"))
 
 
 def _split_collections(shown: Shown, frame: Frame) -> Shown:
-    is_collection = shapely.get_type_id(shown.shapes) == _COLLECTION
+    is_collection = shown.types == _COLLECTION
     if not is_collection.any():
         return shown
     collections = shown.take(is_collection)
     parts, of = shapely.get_parts(collections.shapes, return_index=True)
     inner = _within(parts, shapely.bounds(parts), frame)
-    members = Shown(rows=collections.rows[of[inner.rows]], shapes=inner.shapes, bounds=inner.bounds)
+    members = replace(inner, rows=collections.rows[of[inner.rows]])
     return _split_collections(_join(shown.take(~is_collection), members), frame)
 
 

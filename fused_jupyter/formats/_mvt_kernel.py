@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from fused_jupyter.formats._mvt_numpy import NO_ID, OUTER, POINTS, Bytes, Ints, Roles, Tokens
 from fused_jupyter.formats._mvt_thin_kernel import compile_outlines
@@ -153,18 +152,20 @@ def _write_texts(data: Bytes, begins: Ints) -> Bytes:
     return out[:at]
 
 
-def _write_varints(values: NDArray[np.uint64]) -> Bytes:
-    out = np.empty(10 * len(values), np.uint8)
+def _write_integers(values: Ints) -> Bytes:
+    out = np.empty(13 * len(values), np.uint8)
     at = 0
     for value in values:
-        at = put_varint(out, at, value)
+        number = np.uint64(value) if value >= 0 else np.uint64(~(value << 1))
+        out[at], out[at + 1], out[at + 2] = 0x22, 1 + varint_size(number), 0x28 if value >= 0 else 0x30
+        at = put_varint(out, at + 3, number)
     return out[:at]
 
 
 encode_paths = _compiled(_encode_paths)
 _features_array = _compiled(_write_features)
 _texts_array = _compiled(_write_texts)
-_varints_array = _compiled(_write_varints)
+_integers_array = _compiled(_write_integers)
 
 
 def encode_features(
@@ -181,9 +182,9 @@ def write_texts(data: Bytes, begins: Ints) -> bytes:
     return written.tobytes()
 
 
-def write_varints(values: NDArray[np.uint64]) -> bytes:
-    """See `_mvt_numpy.write_varints`."""
-    written: Bytes = _varints_array(values)
+def write_integers(values: Ints) -> bytes:
+    """See `_mvt_numpy.write_integers`."""
+    written: Bytes = _integers_array(values)
     return written.tobytes()
 
 
@@ -194,7 +195,7 @@ def _compile() -> None:
     tags, tag_counts = np.zeros(2, np.uint32), np.array([2], np.int64)
     encode_features(np.ones(1, np.uint32), np.full(1, NO_ID), tokens, counts, tags, tag_counts)
     write_texts(np.zeros(1, np.uint8), spans)
-    write_varints(np.ones(1, np.uint64))
+    write_integers(np.ones(1, np.int64))
     compile_outlines()
 
 

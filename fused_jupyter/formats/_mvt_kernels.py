@@ -27,7 +27,7 @@ class Kernel:
     encode_paths: Callable[[Ints, Ints, Roles, Ints], tuple[Tokens, Ints]]
     encode_features: Callable[[Tokens, Ints, Tokens, Ints, Tokens, Ints], bytes]
     write_texts: Callable[[Bytes, Ints], bytes]
-    write_varints: Callable[[NDArray[Any]], bytes]
+    write_integers: Callable[[Ints], bytes]
 
 
 NUMPY: Final = Kernel(
@@ -36,7 +36,7 @@ NUMPY: Final = Kernel(
     encode_paths=_mvt_numpy.encode_paths,
     encode_features=_mvt_numpy.encode_features,
     write_texts=_mvt_numpy.write_texts,
-    write_varints=_mvt_numpy.write_varints,
+    write_integers=_mvt_numpy.write_integers,
 )
 
 
@@ -53,7 +53,7 @@ def best_kernel() -> Kernel:
         encode_paths=_mvt_kernel.encode_paths,
         encode_features=_mvt_kernel.encode_features,
         write_texts=_mvt_kernel.write_texts,
-        write_varints=_mvt_kernel.write_varints,
+        write_integers=_mvt_kernel.write_integers,
     )
 
 

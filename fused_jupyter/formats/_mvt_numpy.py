@@ -105,6 +105,24 @@ def write_texts(data: Bytes, begins: Ints) -> bytes:
     return fields.tobytes()
 
 
+def write_integers(values: Ints) -> bytes:
+    """Numbers as the ``values`` of a layer: ``sint`` where negative, else ``uint``."""
+    negative = values < 0
+    return _write_numbers(np.where(negative, 0x30, 0x28), np.where(negative, ~(values << 1), values))
+
+
+def write_unsigned(values: NDArray[np.integer[Any]]) -> bytes:
+    """The same for numbers beyond int64."""
+    return _write_numbers(np.full(len(values), 0x28), values)
+
+
+def _write_numbers(types: Ints, numbers: NDArray[np.integer[Any]]) -> bytes:
+    fields = np.empty((len(numbers), 4), np.uint64)
+    fields[:, 0], fields[:, 2], fields[:, 3] = 0x22, types, numbers
+    fields[:, 1] = 1 + varint_sizes(fields[:, 3])
+    return write_varints(fields.ravel())
+
+
 def varint_sizes(values: NDArray[Any]) -> Ints:
     """How many bytes each unsigned number takes as a varint."""
     sizes = np.ones(len(values), np.int64)

@@ -78,7 +78,7 @@ def _build(paths: Paths) -> Geometries:
 
 
 def _unbuild(polygons: Geometries, rows: Ints) -> Paths:
-    counts, roles, numbers = lay_out_polygons(polygons)
+    counts, roles, numbers = lay_out_polygons(polygons, shapely.get_type_id(polygons))
     return Paths(
         kind=POLYGONS,
         rows=rows,

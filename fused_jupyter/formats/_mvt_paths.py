@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import pi
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import shapely
@@ -89,7 +89,7 @@ def collect_paths(geometries: Geometries, tile: TileFrame, *, epsg: int, limit: 
     """
     world = 360.0 if epsg == _DEGREES else 2 * pi * _RADIUS
     shown = find_shown(geometries, _frame(tile, epsg), world=world)
-    kinds = _KIND_OF_TYPE[shapely.get_type_id(shown.shapes)]
+    kinds = _KIND_OF_TYPE[shown.types]
     total = len(kinds)
     if limit is not None and total > limit:
         kept = most_visible(kinds, _widths(shown.bounds, kinds, tile, epsg), shown.bounds[:, :2], limit)
@@ -127,14 +127,16 @@ def _widths(bounds: Floats, kinds: Ints, tile: TileFrame, epsg: int) -> Floats:
 
 
 def _read(kind: int, shown: Shown, tile: TileFrame, epsg: int) -> Paths:
-    coordinates = shapely.get_coordinates(shown.shapes)
+    # Single points are their bounds, which are at hand; but not if they are what was cut out of several.
+    is_bounds = not shown.types.any() and np.array_equal(shown.bounds[:, :2], shown.bounds[:, 2:])
+    coordinates = shown.bounds[:, :2] if is_bounds else shapely.get_coordinates(shown.shapes)
     if not np.isfinite(coordinates.sum()):
         coordinates, of = shapely.get_coordinates(shown.shapes, return_index=True)
         is_finite = np.ones(len(shown.shapes), bool)
         is_finite[of[~np.isfinite(coordinates).all(axis=1)]] = False
         shown = shown.take(is_finite)
         coordinates = shapely.get_coordinates(shown.shapes)
-    counts, roles, paths = _LAYOUTS[kind](shown.shapes)
+    counts, roles, paths = _LAYOUTS[kind](shown.shapes, shown.types)
     return Paths(
         kind=kind,
         rows=shown.rows,
@@ -173,7 +175,8 @@ Layout = tuple[Ints, Roles, Ints]
 """Points of each path, role of each path, paths of each feature."""
 
 
-def _lay_out_points(shapes: Geometries) -> Layout:
+def _lay_out_points(shapes: Geometries, types: NDArray[Any]) -> Layout:
+    del types
     count = len(shapes)
     return (
         shapely.get_num_coordinates(shapes).astype(np.int64),
@@ -182,15 +185,15 @@ def _lay_out_points(shapes: Geometries) -> Layout:
     )
 
 
-def _lay_out_lines(shapes: Geometries) -> Layout:
-    is_plain = shapely.get_type_id(shapes) != 5
+def _lay_out_lines(shapes: Geometries, types: NDArray[Any]) -> Layout:
+    is_plain = types != 5
     lines, of = shapely.get_parts(shapes[~is_plain], return_index=True)
     return _merge(shapes, is_plain, lines, of, roles=np.full(len(lines), LINE, np.int8), plain_role=LINE)
 
 
-def lay_out_polygons(shapes: Geometries) -> Layout:
+def lay_out_polygons(shapes: Geometries, types: NDArray[Any]) -> Layout:
     """The rings of polygons and multipolygons, none of them empty."""
-    is_plain = (shapely.get_type_id(shapes) == 3) & (shapely.get_num_interior_rings(shapes) == 0)
+    is_plain = (types == 3) & (shapely.get_num_interior_rings(shapes) == 0)
     polygons, of = shapely.get_parts(shapes[~is_plain], return_index=True)
     rings, polygon_of = shapely.get_rings(polygons, return_index=True)
     roles = np.where(np.append(True, np.diff(polygon_of) > 0)[: len(rings)], OUTER, HOLE).astype(np.int8)
@@ -216,7 +219,7 @@ def _merge(
     return all_counts, all_roles, numbers
 
 
-_LAYOUTS: Final[dict[int, Callable[[Geometries], Layout]]] = {
+_LAYOUTS: Final[dict[int, Callable[[Geometries, NDArray[Any]], Layout]]] = {
     1: _lay_out_points,
     2: _lay_out_lines,
     POLYGONS: lay_out_polygons,

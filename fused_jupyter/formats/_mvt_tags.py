@@ -12,14 +12,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fused_jupyter.formats._mvt_kernels import Kernel
-from fused_jupyter.formats._mvt_numpy import Ints, Tokens, varint_sizes
+from fused_jupyter.formats._mvt_numpy import Ints, Tokens, write_unsigned
 from fused_jupyter.formats.columns import as_text, plain_values
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _VALUES_FIELD: Final = 0x22
-_STRING, _FLOAT, _DOUBLE, _UINT, _SINT, _BOOL = 0x0A, 0x15, 0x19, 0x28, 0x30, 0x38
+_FLOAT, _DOUBLE, _BOOL = 0x15, 0x19, 0x38
 _MANY_VALUES: Final = 128
 """Fewer are told apart at once; of more, a sample says whether that is worth it."""
 
@@ -167,16 +167,9 @@ def _encode_booleans(values: NDArray[np.bool_], kernel: Kernel) -> bytes:
 
 
 def _encode_integers(values: NDArray[np.integer[Any]], kernel: Kernel) -> bytes:
-    if values.dtype.kind == "i":
-        values = values.astype(np.int64)
-    negative = values < 0
-    numbers = np.where(negative, ~(values << 1), values).astype(np.uint64)
-    fields = np.empty((len(values), 4), np.uint64)
-    fields[:, 0] = _VALUES_FIELD
-    fields[:, 2] = np.where(negative, _SINT, _UINT)
-    fields[:, 3] = numbers
-    fields[:, 1] = 1 + varint_sizes(numbers)
-    return kernel.write_varints(fields.ravel())
+    if values.dtype == np.uint64 and values.max(initial=0) > np.iinfo(np.int64).max:
+        return write_unsigned(values)
+    return kernel.write_integers(values.astype(np.int64))
 
 
 def _encode_floats(values: NDArray[np.floating[Any]], kernel: Kernel) -> bytes:

@@ -92,12 +92,13 @@ def _simplified(points: Ints, starts: Ints, crowded: int) -> NDArray[np.bool_]:
     keep = np.repeat(~is_crowded, counts)
     low, high = starts[:-1][is_crowded], starts[1:][is_crowded] - 1
     keep[low] = keep[high] = True
+    places = points.T.copy()
     for _ in range(DEEPEST):
         is_open = high - low > 1
         low, high = low[is_open], high[is_open]
         if not len(low):
             return keep
-        middle, is_far = _farthest(points, low, high)
+        middle, is_far = _farthest(places, low, high)
         keep[middle[is_far]] = True
         low, high = (
             np.concatenate([low[is_far], middle[is_far]]),
@@ -118,23 +119,27 @@ def _lengths(points: Ints, starts: Ints) -> Ints:
     return lengths
 
 
-def _farthest(points: Ints, low: Ints, high: Ints) -> tuple[Ints, NDArray[np.bool_]]:
-    """Of the points between two ends, the first of those farthest from the line, and whether that is too far."""
+def _farthest(places: Ints, low: Ints, high: Ints) -> tuple[Ints, NDArray[np.bool_]]:
+    """Of the points between two ends, the first of those farthest from the line, and whether that is too far.
+
+    `places` has the points' x and y in rows.
+    """
     counts = high - low - 1
     at = spread(low + 1, counts)
-    begins = np.cumsum(counts) - counts
-    whole = points[high] - points[low]
-    length = (whole**2).sum(axis=1)
-    of = np.repeat(np.arange(len(low)), counts)
-    here, way, far = points[at] - points[low][of], whole[of], length[of]
-    along = (here * way).sum(axis=1)
-    cross = here[:, 0] * way[:, 1] - here[:, 1] * way[:, 0]
+    x, y = (place[at] - np.repeat(place[low], counts) for place in places)
+    way_x, way_y = (np.repeat(place[high] - place[low], counts) for place in places)
+    along, length = x * way_x + y * way_y, way_x**2 + way_y**2
     # Squared distances times the squared length: whole numbers, so that both kernels decide alike.
-    beside = np.maximum(far, 1) * np.where(along <= 0, (here**2).sum(axis=1), ((here - way) ** 2).sum(axis=1))
-    distances = np.where((along <= 0) | (along >= far), beside, cross**2)
+    distances = (x * way_y - y * way_x) ** 2
+    beside = np.flatnonzero((along <= 0) | (along >= length))
+    is_beyond = along[beside] > 0
+    from_x, from_y = x[beside] - is_beyond * way_x[beside], y[beside] - is_beyond * way_y[beside]
+    distances[beside] = np.maximum(length[beside], 1) * (from_x**2 + from_y**2)
+    begins = np.cumsum(counts) - counts
     worst = np.maximum.reduceat(distances, begins)
-    first = np.minimum.reduceat(np.where(distances == worst[of], at, np.iinfo(np.int64).max), begins)
-    return first, worst > TOLERANCE**2 * np.maximum(length, 1)
+    hits = np.flatnonzero(distances == np.repeat(worst, counts))
+    first: Ints = at[hits[np.searchsorted(hits, begins)]]
+    return first, worst > TOLERANCE**2 * np.maximum(length[begins], 1)
 
 
 def _drop_straight(points: Ints, starts: Ints, roles: Roles, keep: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], Ints]:

@@ -245,15 +245,27 @@ def _draw_colours(bands: Pixels, empty: Mask | None) -> Picture:
         visible = ~empty
         bands = bands * visible
         alpha = visible * np.uint8(255) if alpha is None else alpha * visible
-    if (numbered := number_colours(bands, alpha)) is not None:
-        return Picture(pixels=numbered[0], palette=numbered[1], is_flat=True)
-    if alpha is None or bool((alpha == 255).all()):
+    hidden = None if alpha is None else alpha == 0
+    is_mask = hidden is not None and np.array_equal(hidden, alpha != 255)
+    hidden = hidden if is_mask else None
+    if (numbered := number_colours(bands, None if is_mask else alpha)) is not None:
+        return _draw_flat(*numbered, hidden)
+    if alpha is None or (hidden is not None and not hidden.any()):
         return Picture(pixels=_interleave(bands))
-    hidden = alpha == 0
-    if np.array_equal(hidden, alpha != 255) and np.array_equal(hidden, (bands[0] | bands[1] | bands[2]) == 0):
+    if hidden is not None and np.array_equal(hidden, (bands[0] | bands[1] | bands[2]) == 0):
         # Black as the transparent colour: three quarters of the bytes that an alpha channel would need.
         return Picture(pixels=_interleave(bands), clear=_BLACK)
     return Picture(pixels=np.stack([*bands, alpha], axis=-1))
+
+
+def _draw_flat(numbers: Pixels, palette: Colours, hidden: Mask | None) -> Picture:
+    if hidden is None or not hidden.any():
+        return Picture(pixels=numbers, palette=palette, is_flat=True)
+    if len(palette) == _MOST_COLOURS:
+        return Picture(pixels=palette[numbers] * ~hidden[:, :, None], is_flat=True)
+    # The hole is a colour of its own, whatever lies below it.
+    numbers = numbers * ~hidden + hidden * np.uint8(len(palette))
+    return Picture(pixels=numbers, palette=np.concatenate([palette, np.zeros((1, 4), np.uint8)]), is_flat=True)
 
 
 def _interleave(bands: Pixels) -> Pixels:

@@ -73,7 +73,9 @@ def encode_mvt(value: Any, target: Target | None = None, *, kernel: Kernel | Non
         return Written(body=b"")
     rows = np.concatenate([paths.rows for paths in tidied])
     # Only now: a zoomed-out tile draws few of its features, and the attributes of the others need not be read.
-    columns = {name: frame[name].take(rows) for name in frame.columns if name not in names}
+    columns = {name: frame[name] for name in frame.columns if name not in names}
+    if not np.array_equal(rows, np.arange(len(frame))):
+        columns = {name: column.take(rows) for name, column in columns.items()}
     ids = feature_ids(frame, value)
     tags = encode_tags(columns, len(rows), kernel)
     body = _encode_layer(tidied, np.full(len(rows), NO_ID) if ids is None else ids[rows], tags, kernel)

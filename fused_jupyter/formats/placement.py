@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fused_jupyter.errors import UdfSerializationError
-from fused_jupyter.formats.raster import Mask, Raster, Sides, missing_pixels
+from fused_jupyter.formats.raster import WGS84, Mask, Raster, Sides, missing_pixels
 
 if TYPE_CHECKING:
     from fused_jupyter.formats.frame import TileFrame
@@ -21,11 +21,13 @@ _SAME: Final = 1e-6
 """Share of the tile's side by which bounds may differ and still be the tile's."""
 DEGREES: Final = 4326
 _METRES: Final = 3857
-_FARTHEST: Final = 720.0
+_FARTHEST_EAST: Final = 720.0
 """Degrees that a longitude may reach by counting on around the globe."""
+_FARTHEST_NORTH: Final = 180.0
+"""Degrees that an edge may have where a large pixel has its centre on the pole."""
 _MARGIN: Final = 2
 """Pixels of the tile that are read beside it, for the interpolation at its edges."""
-_SAMPLES: Final = 8
+_SAMPLES: Final = 4
 """Pixels across that are averaged for one pixel of the tile, at most: of more, every n-th is taken."""
 _LARGE: Final = 2.6e6
 """Metres of a tile's side from which on a CRS made for a country may not cover it: up to zoom 3."""
@@ -108,7 +110,7 @@ def place(raster: Raster, tile: TileFrame) -> Raster:
 
 
 def _known_epsg(bounds: Sides, crs: str) -> int | None:
-    if not crs or (crs == f"EPSG:{DEGREES}" and _farthest(bounds) > _FARTHEST):
+    if not crs or (crs == WGS84 and not _may_be_degrees(bounds)):
         raise UdfSerializationError(
             f"The UDF returned an array with bounds {[float(side) for side in bounds]}, which are no degrees;"
             ' say what they are in, e.g. array.rio.write_crs("EPSG:32632") or array.attrs["crs"] = "EPSG:32632"'
@@ -116,8 +118,9 @@ def _known_epsg(bounds: Sides, crs: str) -> int | None:
     return epsg_of(crs)
 
 
-def _farthest(bounds: Sides) -> float:
-    return max(map(abs, bounds))
+def _may_be_degrees(bounds: Sides) -> bool:
+    west, south, east, north = map(abs, bounds)
+    return max(west, east) <= _FARTHEST_EAST and max(south, north) <= _FARTHEST_NORTH
 
 
 @lru_cache(maxsize=64)
@@ -325,7 +328,7 @@ def _warp(raster: Raster, tile: TileFrame) -> Raster:
     source = np.ascontiguousarray(raster.data, dtype=_FOR_GDAL.get(raster.data.dtype.name, raster.data.dtype.name))
     if is_measurement:
         data, valid = _measured(raster)
-        source = source if valid is None else np.where(valid, data, np.nan)
+        source = source if valid is None else np.where(valid, data, np.nan).astype(source.dtype)
     target = np.full((bands, TILE_SIDE, TILE_SIDE), np.nan if is_measurement else 0, source.dtype)
     resampling = Resampling.bilinear if is_measurement else Resampling.nearest
     reproject(source, target, resampling=resampling, src_nodata=nodata, dst_nodata=nodata, **place_of)

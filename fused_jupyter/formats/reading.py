@@ -64,13 +64,14 @@ def read_bounds(bounds: Any) -> Sides:
         west, south, east, north = (float(side) for side in bounds)
     except (TypeError, ValueError) as exc:
         raise UdfSerializationError(f"The UDF returned an array with {type_name(bounds)} as bounds: {exc}") from exc
-    is_finite = all(isfinite(side) for side in (west, south, east, north))
-    if not is_finite or north - south < _SMALLEST or abs(east - west) < _SMALLEST:
+    eastern = east + 360.0 if east < west else east
+    # Written so that NaN is refused as well.
+    if not (isfinite(west + east + south + north) and eastern - west >= _SMALLEST and north - south >= _SMALLEST):
         raise UdfSerializationError(
             f"The UDF returned an array with bounds {[west, south, east, north]}; need (west, south, east, north) in"
             " degrees, with south below north"
         )
-    return west, south, east + 360.0 if east < west else east, north
+    return west, south, eastern, north
 
 
 def _raster_with_bounds(array: Any, bounds: Any) -> Raster:

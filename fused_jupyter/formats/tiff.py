@@ -165,12 +165,22 @@ def _with_holes(file: _File, mask: Mask | None) -> _File:
             file = replace(file, nodata=None)
         data = data if mask is None else np.where(mask, np.nan, data)
         return replace(file, data=data, nodata=np.nan if file.nodata is None else file.nodata)
+    if data.dtype.itemsize == 8:
+        return _with_mask(file, mask)
     if mask is None or not mask.any():
         return file
     hole = file.nodata if file.nodata is not None else _free_value(data, mask)
     if hole is None:
-        return replace(file, mask=np.asarray(~mask.any(axis=0)))
+        return _with_mask(file, mask)
     return replace(file, data=np.where(mask, data.dtype.type(int(hole)), data), nodata=hole)
+
+
+def _with_mask(file: _File, mask: Mask | None) -> _File:
+    # Whole numbers of 64 bits have no nodata: rasterio hands it on as a float, and then it is none of them.
+    hidden = np.zeros(file.data.shape[1:], np.bool_) if mask is None else np.asarray(mask.any(axis=0))
+    if file.nodata is not None:
+        hidden |= (file.data == file.nodata).all(axis=0)
+    return replace(file, nodata=None, mask=~hidden if hidden.any() else None)
 
 
 def _free_value(data: NDArray[Any], mask: Mask) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from dataclasses import dataclass
 
-from fused_jupyter.api import Udf
+from fused_jupyter.api.udf import Udf
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 from IPython.display import display
 
-from fused_jupyter.api import Udf
 from fused_jupyter.api.headers import header_modules
+from fused_jupyter.api.udf import Udf
 from fused_jupyter.errors import ArgumentError, UdfDefinitionError
 from fused_jupyter.magics.doctor import Doctor
 from fused_jupyter.magics.listing import UdfListing

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -188,8 +188,11 @@ class WorkerRuntime:
     """The runtime inside a worker: `fused.run` in a UDF runs in the same process, so calls cannot starve the pool."""
 
     def __init__(self) -> None:
+        from fused_jupyter.engines.capture import Captures
+
         self.kernel_id = ""
         self.registry = _NoNames()
+        self._captures = Captures()
 
     def register(self, definition: UdfDefinition) -> None:
         """Nothing: a UDF defined inside a UDF is for that run only."""
@@ -215,13 +218,13 @@ class WorkerRuntime:
 
         The peak of memory is known only where it exceeds that of the calling UDF.
         """
+        from fused_jupyter.engines.capture import Captured
         from fused_jupyter.engines.execute import call
         from fused_jupyter.engines.memory import highest_memory
-        from fused_jupyter.engines.streams import Captured
 
         highest, started, printed = highest_memory(), time.perf_counter(), Captured()
         try:
-            with printed:
+            with self._captures.capture() as printed:
                 called = call(definition, arguments, tile=tile)
         except FusedError as exc:
             exc.stdout, exc.stderr = printed.stdout, printed.stderr
@@ -337,11 +340,11 @@ def _run_of(definition: UdfDefinition, tile: Tile | None, cache_max_age: str | N
     )
 
 
-def _lines(profile: Mapping[str, Mapping[str, tuple[float, int]]] | None) -> Lines | None:
+def _lines(profile: Mapping[str, Mapping[str, Sequence[float]]] | None) -> Lines | None:
     if profile is None:
         return None
     return {
-        module: {int(line): (seconds, growth) for line, (seconds, growth) in lines.items()}
+        module: {int(line): (seconds, int(growth)) for line, (seconds, growth) in lines.items()}
         for module, lines in profile.items()
     }
 

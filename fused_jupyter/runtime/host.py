@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,24 +21,13 @@ from fused_jupyter._version import __version__
 from fused_jupyter.caching import ResultCache
 from fused_jupyter.engines.local import LocalEngine
 from fused_jupyter.runtime.gateway import Gateway
+from fused_jupyter.runtime.host_settings import HostSettings
 from fused_jupyter.runtime.listener import Listener
 from fused_jupyter.settings import Options
 from fused_jupyter.wire import PROTOCOL, Announcement
 from fused_jupyter.wire.announcement import process_started
 
 _PARENT_CHECK_SECONDS = 0.2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostSettings:
-    """What the kernel tells its host at the start."""
-
-    kernel_id: str
-    kernel_pid: int
-    server_pid: int
-    secret: str
-    runtime_directory: str
-    options: dict[str, Any]
 
 
 async def serve(settings: HostSettings) -> None:

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import orjson
 
 from fused_jupyter.errors import CancelledRunError, HostLostError
-from fused_jupyter.runtime.host import HostSettings
+from fused_jupyter.runtime.host_settings import HostSettings
 from fused_jupyter.settings import Options
 from fused_jupyter.wire import PROTOCOL, Announcement, Client, Message, Output, Reply, Run, connect
 

@@ -62,7 +62,7 @@ class Options:
     queue_length: int = 1000
     """Calls that may wait."""
     output_limit: int = 1_000_000
-    """Bytes of stdout and of stderr kept for each call."""
+    """Characters of stdout and of stderr kept for each call."""
     response_limit: int = 256_000_000
     """Bytes of one HTTP response."""
     cache_directory: str = field(default_factory=lambda: str(_cache_home() / "fused_jupyter"))

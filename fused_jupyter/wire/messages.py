@@ -6,7 +6,7 @@ is a class here and its handler in `runtime/listener.py`; a change of meaning ra
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Self
 
@@ -101,7 +101,7 @@ class Reply:
     start: int = 0
     length: int | None = None
     """Bytes of the whole body, where only the part of it from `start` on is here."""
-    profile: Mapping[str, Mapping[str, tuple[float, int]]] | None = None
+    profile: Mapping[str, Mapping[str, Sequence[float]]] | None = None
     """By module ("" is the UDF itself) and line: seconds, and bytes by which memory grew."""
     kernel: str = ""
     digest: str = ""

@@ -164,7 +164,7 @@ def slow(log: str, n: int = 0):
     def load(log):
         with pathlib.Path(log).open("a") as file:
             file.write(f"{os.getpid()} ")
-        time.sleep(1)
+        time.sleep(2)
         return 42
 
     return load(log), os.getpid()

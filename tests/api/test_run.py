@@ -1,5 +1,5 @@
 # The functions are UDFs as users write them.
-# ruff: noqa: ANN201, ANN202
+# ruff: noqa: ANN201, ANN202, T201
 from __future__ import annotations
 
 import os
@@ -17,8 +17,10 @@ from fused_jupyter.errors import (
     UdfRuntimeError,
     UdfSerializationError,
     UnknownUdfError,
+    WorkerLostError,
 )
 from fused_jupyter.runtime import current
+from fused_jupyter.udfs import parse
 
 # The text of these functions is what runs elsewhere.
 
@@ -190,6 +192,141 @@ def test_names_of_the_caller_are_not_seen() -> None:
         leaky()
 
 
+def test_arguments_may_come_as_a_mapping() -> None:
+    """They win over those by keyword; the UDF itself may be named."""
+    assert fused.run(udf=add, a=1, b=2, parameters={"b": 5}) == 6
+    assert fused.run(udf="add", parameters={"a": 1}) == 2
+
+
+def test_what_is_no_udf_is_refused() -> None:
+    """It says how to make one."""
+    for wrong in (None, 7, print):
+        with pytest.raises(ArgumentError, match="need a UDF, or the name of one"):
+            fused.run(wrong)  # type: ignore[arg-type]
+
+
+def test_options_yield_to_parameters_of_the_same_name() -> None:
+    """What the UDF asks for by a name is its own; the rest keep their meaning."""
+
+    @fused.udf
+    def busy(type: str, engine: int = 1, x: int = 0, cache: bool = True, udf: str = "", parameters: str = ""):  # noqa: A002
+        return type, engine, x, cache, udf, parameters
+
+    assert fused.run(busy, type="bus", engine=6, x=3, cache=False, max_retry=1) == ("bus", 6, 3, False, "", "")  # type: ignore[arg-type]
+    assert busy("tram", udf="u", parameters="p", cache_max_age="0") == ("tram", 1, 0, True, "u", "p")
+    assert fused.run(busy, parameters={"type": "a", "udf": "b"}) == ("a", 1, 0, True, "b", "")
+
+
+def test_options_of_a_cloud_change_nothing() -> None:
+    """A machine of one's own has no other sizes; what no engine is called is a mistake."""
+    for engine in ("local", "remote", "realtime", None):
+        assert fused.run(add, a=1, engine=engine, instance_type="m5.large", disk_size_gb=10, sync=True) == 2  # type: ignore[arg-type]
+    for wrong, says in (
+        ({"engine": "moon"}, "engine: got 'moon', need local or remote or realtime"),
+        ({"type": "vector"}, "type: got 'vector', need tile or file"),
+        ({"sync": False}, "sync: got False"),
+        ({"max_retry": -1}, "max_retry: got -1"),
+        ({"cache": False, "cache_max_age": "1h"}, "cache_max_age: got '1h' with cache=False"),
+    ):
+        with pytest.raises(ArgumentError, match=says):
+            fused.run(add, a=1, **wrong)  # type: ignore[arg-type]
+
+
+def test_type_says_what_x_y_z_are() -> None:
+    """Numbers for a file; a tile otherwise, which then needs all three."""
+    assert fused.run(indices, x=1, y=2, z=3, type="file") == (1, 2, 3, 0)
+    assert fused.run(indices, x=1, y=2, z=3, type="tile") == (1, 2, 3, 0)
+    assert fused.run(where, x=1, y=2, z=3, type="tile") == (3, 1, 2)
+    with pytest.raises(ArgumentError, match="x: the UDF has no such parameter"):
+        fused.run(where, x=1, y=2, z=3, type="file")
+    with pytest.raises(ArgumentError, match="a tile needs x, y and z; got x=None"):
+        fused.run(where, type="tile")
+
+
+def test_one_index_may_be_a_parameter() -> None:
+    """Also of a UDF that takes whatever comes."""
+
+    @fused.udf
+    def square(x: float):
+        return x * x
+
+    @fused.udf
+    def anything(**given):  # noqa: ANN003
+        return given
+
+    assert square(3) == fused.run(square, x=3) == 9
+    assert fused.run(anything, x=3, q="a") == {"x": "3", "q": "a"}
+
+
+def test_unknown_arguments_may_be_left_out() -> None:
+    """If one says so."""
+    assert fused.run(add, a=1, zzz=3, _ignore_unknown_arguments=True) == 2
+    with pytest.raises(ArgumentError, match="zzz"):
+        fused.run(add, a=1, zzz=3)
+
+
+def test_output_may_be_hidden(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is shown unless one says otherwise, that of UDFs in UDFs too, in the order of writing."""
+
+    @fused.udf
+    def outer(verbose_inside: bool = True):
+        @fused.udf
+        def inner(n: int):
+            import os
+
+            print("inner", n)
+            os.write(1, b"descriptor\n")
+
+        for n in range(2):
+            print("outer", n)
+            fused.run(inner, n=n, verbose=verbose_inside)
+
+    fused.run(outer)
+    assert capsys.readouterr().out == "outer 0\ninner 0\ndescriptor\nouter 1\ninner 1\ndescriptor\n"
+    fused.run(outer, verbose_inside=False)
+    assert capsys.readouterr().out == "outer 0\nouter 1\n"
+    fused.run(outer, verbose=False)
+    assert capsys.readouterr().out == ""
+
+
+def test_lost_runs_may_be_tried_again(tmp_path: Path) -> None:
+    """A UDF that raised would raise again."""
+
+    @fused.udf
+    def unlucky(folder: str, how: str):
+        import os
+        from pathlib import Path
+
+        tries = len([*Path(folder).iterdir()])
+        (Path(folder) / str(tries)).touch()
+        if tries < 2:
+            os._exit(1) if how == "exit" else 1 / 0
+        return tries
+
+    for name, how, retries, error in (
+        ("a", "exit", 2, None), ("b", "exit", 1, WorkerLostError), ("c", "raise", 5, UdfRuntimeError),
+    ):  # fmt: skip
+        folder = tmp_path / name
+        folder.mkdir()
+        if error is None:
+            assert fused.run(unlucky, folder=str(folder), how=how, max_retry=retries) == 2
+        else:
+            with pytest.raises(error):
+                fused.run(unlucky, folder=str(folder), how=how, max_retry=retries)
+    assert len([*(tmp_path / "c").iterdir()]) == 1
+
+
+def test_arguments_are_looked_at_before_any_code_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    """The cell's own imports and constants may take their time."""
+    udf = fused.Udf(parse("print('top')\ndef f(n: int): pass"))
+
+    for wrong in ({}, {"n": 1, "m": 2}):
+        with pytest.raises(ArgumentError):
+            udf(**wrong)
+
+    assert capsys.readouterr().out == ""
+
+
 def test_result_may_be_kept() -> None:
     """As long as the caller says."""
 
@@ -201,6 +338,8 @@ def test_result_may_be_kept() -> None:
 
     assert fused.run(now, cache_max_age="1h") == fused.run(now, cache_max_age=3600)
     assert now() != now()
+    assert len({fused.run(now, cache_max_age="1h", cache=True), fused.run(now, cache=False)}) == 2
+    assert fused.run(now, cache=False, cache_max_age=0) != fused.run(now, cache=False, cache_max_age="0s")
     with pytest.raises(ArgumentError, match="2w"):
         fused.run(now, cache_max_age="2w")
 

@@ -63,6 +63,11 @@ def table(**columns: Any) -> pd.DataFrame:
     return pd.DataFrame({"a": [1, 2], "b": ["x", "y"], **columns})
 
 
+def whole_numbers(*, asked: bool) -> Any:
+    array = pd.array([1, None], "Int64")
+    return array if not asked or array.dtype else None
+
+
 def places(crs: int = 4326, x: float = 0) -> geopandas.GeoDataFrame:
     return geopandas.GeoDataFrame({"n": [1]}, geometry=[shapely.Point(x, 1)], crs=crs)
 

@@ -692,7 +692,7 @@ def test_those_who_wait_see_the_exception(keep: Keep, log: Log) -> None:
     @keep
     def f():
         log.note()
-        time.sleep(0.2)
+        time.sleep(0.5)
         raise KeyError(len(log.words))
 
     found = at_once(6, f)
@@ -749,7 +749,7 @@ def test_reset_while_another_runs_takes_its_value(keep: Keep, log: Log) -> None:
     @keep
     def f():
         log.note()
-        time.sleep(0.2)
+        time.sleep(0.5)
         return len(log.words)
 
     f()
@@ -772,6 +772,7 @@ def f(log, way):
         raise KeyError("of the run")
     return {"number": 1}
 f = cached(f, Policy(), lambda: values)
+print("ready", flush=True)
 sys.stdin.readline()
 try:
     print(f(str(folder / "log"), way))
@@ -786,7 +787,9 @@ def processes(folder: Path, way: str, count: int = 4) -> list[subprocess.Popen[s
     running = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(count)
     ]
-    time.sleep(1.0)
+    for process in running:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
     for process in running:
         assert process.stdin is not None
         process.stdin.write("\n")

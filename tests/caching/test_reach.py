@@ -304,7 +304,7 @@ def test_instance_with_a_lock_counts_by_the_rest() -> None:
 
 def test_udf_that_is_called_counts_by_its_digest(definition: Callable[..., UdfDefinition]) -> None:
     """With its helpers and header modules, which are all in it."""
-    from fused_jupyter.api import Udf
+    from fused_jupyter import Udf
 
     one, same, other = (Udf(definition(f"def g(): return {n}")) for n in (1, 1, 2))
     source = "def f(): return g()"

@@ -80,12 +80,14 @@ def test_black_is_transparent_in_rgb_only() -> None:
     assert see(Image.fromarray(np.moveaxis(pixels[:3], 0, 2)))[2, 3, 3] == 255
 
 
-@pytest.mark.parametrize("colours", [2, 300])
+@pytest.mark.parametrize("colours", [2, 256, 300])
 @pytest.mark.parametrize("black", [True, False])
 def test_the_alpha_of_rgba_is_kept(colours: int, *, black: bool) -> None:
     """All there, all or nothing, and anything between; whether or not there is black to be seen."""
     random = np.random.default_rng(1)
-    pixels = random.integers(1, 256, (colours, 4), np.uint8)[random.integers(0, colours, (20, 20))]
+    pixels = random.integers(1, 256, (colours, 4), np.uint8)[
+        random.permutation(np.arange(400) % colours).reshape(20, 20)
+    ]
     pixels[3, 3, :3] = 0 if black else 1
     for alpha in (np.full((20, 20), 255), random.choice([0, 255], (20, 20)), random.integers(0, 256, (20, 20))):
         pixels[..., 3] = alpha

@@ -84,7 +84,7 @@ def test_bounds_come_in_many_clothes(bounds: Any) -> None:
     assert to_raster((np.ones((4, 4)), bounds)).bounds == pytest.approx((0, 45, 5, 50))
 
 
-@pytest.mark.parametrize("bounds", [[0, 5, 5, 0], [0, 0, np.nan, 1], ["a", 0, 1, 2]])
+@pytest.mark.parametrize("bounds", [[0, 5, 5, 0], [0, 0, np.nan, 1], ["a", 0, 1, 2], [360, 0, 0, 1], [0, 0, 1e-12, 1]])
 def test_bounds_that_are_no_rectangle_are_an_error(bounds: Any) -> None:
     """The order is the usual mistake, so the error has it."""
     with pytest.raises(UdfSerializationError, match="bounds"):

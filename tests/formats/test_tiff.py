@@ -176,6 +176,17 @@ def test_where_no_value_is_free_the_holes_are_a_mask() -> None:
         assert np.array_equal(source.read_masks(1) == 0, array.mask)
 
 
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64])
+def test_holes_among_the_largest_numbers_are_holes(dtype: Any) -> None:
+    """By a mask, for what is nodata is said as a float, and that is no number of 64 bits."""
+    array = np.ma.masked_array(np.array([[0, 2**60 + 1, 5]], dtype), [[False, False, True]])
+
+    with opened(encode_tiff(array)) as source:
+        back = source.read(1, masked=True)
+    assert back.mask.tolist() == [[False, False, True]]
+    assert back.compressed().tolist() == [0, 2**60 + 1]
+
+
 def test_nodata_is_kept() -> None:
     """Of attributes and of the request; beside NaN, which is nodata already, all become NaN."""
     named = (GRID * 0 + 5).assign_attrs(_FillValue=5.0)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import stat
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -9,11 +10,13 @@ from typing import Any
 
 import pytest
 from blockbuster import blockbuster_ctx
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fused_jupyter.caching import ResultCache
-from fused_jupyter.errors import AccessError, ProtocolError, ShareError, UdfRuntimeError
+from fused_jupyter.errors import AccessError, ProtocolError, ShareError, UdfRuntimeError, WorkerLostError
 from fused_jupyter.runtime.gateway import Gateway
-from fused_jupyter.runtime.listener import Listener
+from fused_jupyter.runtime.listener import Listener, end_of
 from fused_jupyter.settings import Options
 from fused_jupyter.udfs import UdfDefinition
 from fused_jupyter.wire import (
@@ -36,6 +39,7 @@ from fused_jupyter.wire import (
 )
 
 SECRET = "ab" * 32
+PRINTED = "".join(f"{n} grüße \U0001f600\n" for n in range(3000))
 Define = Callable[..., UdfDefinition]
 
 
@@ -60,6 +64,12 @@ class EchoEngine:
             raise ZeroDivisionError
         if on_text is not None:
             on_text("stdout", "hello")
+        if definition.name == "prints":
+            return Reply(id=run.id, media_type="text/plain", stdout=PRINTED, stderr="warned\n"), b""
+        if definition.name == "prints_and_dies":
+            error = WorkerLostError("died")
+            error.stdout, error.seconds = PRINTED, 1.5
+            raise error
         return Reply(id=run.id, media_type="text/plain"), body or repr(dict(run.parameters or {})).encode()
 
 
@@ -283,6 +293,56 @@ def test_prints_are_sent_to_whom_they_belong(options: Options, definition: Defin
         assert [message.text for message in printed if isinstance(message, Output)] == ["hello"]
 
     inside(options, main)
+
+
+@pytest.mark.parametrize("age", ["0", "1h"])
+def test_server_gets_the_end_of_what_was_printed(options: Options, definition: Define, age: str) -> None:
+    """As much as a header holds, fresh, from memory or with an error; who has a token gets none of it."""
+
+    async def main(house: House) -> None:
+        for name in ("prints", "prints_and_dies"):
+            await publish(house.kernel, definition(f"def {name}(): pass"))
+            await house.kernel.reply_to(Grant(id=house.kernel.next_number(), share=f"of {name}", udf=name))
+
+        async def ask(client: Client, **fields: Any) -> Any:
+            run = Run(id=client.next_number(), parameters={}, cache_max_age=age, **fields)
+            try:
+                return (await client.reply_to(run))[0]
+            except WorkerLostError as exc:
+                return exc
+
+        for name in ("prints", "prints_and_dies"):
+            for _ in range(2):
+                told = await ask(house.server, udf=name)
+                assert PRINTED.endswith(told.stdout)
+                assert 7500 < len(json.dumps(told.stdout) + json.dumps(told.stderr)) <= 8004
+                for silent in (await ask(house.server, share=f"of {name}"), await ask(house.kernel, udf=name)):
+                    assert (silent.stdout, silent.stderr) == ("", "")
+        assert (await ask(house.server, udf="prints")).stderr == "warned\n"
+        assert (await ask(house.server, udf="prints_and_dies")).seconds == 1.5
+
+    inside(options, main)
+
+
+def test_server_may_not_measure(options: Options, definition: Define) -> None:
+    """The lines of the code are the kernel's business."""
+
+    async def main(house: House) -> None:
+        await publish(house.kernel, definition("def f(): pass"))
+        with pytest.raises(AccessError, match="for the kernel only"):
+            await house.server.call(Run(id=house.server.next_number(), udf="f", parameters={}, profile=True))
+
+    inside(options, main)
+
+
+@given(st.text(max_size=200), st.integers(1, 300))
+def test_end_of_a_text_is_as_long_as_it_may_be(text: str, size: int) -> None:
+    """One character more would be too long."""
+    end = end_of(text, size)
+
+    assert text.endswith(end)
+    assert len(json.dumps(end)) - 2 <= size
+    assert end == text or len(json.dumps(text[-len(end) - 1 :])) - 2 > size
 
 
 def test_errors_are_answers(options: Options, definition: Define) -> None:

@@ -10,7 +10,7 @@ import mercantile
 import shapely
 
 import fused_jupyter as fused
-from fused_jupyter.api import RunResult
+from fused_jupyter import RunResult
 from fused_jupyter.errors import ArgumentError, FusedError, UdfRuntimeError
 from fused_jupyter.udfs import HeaderModule
 
@@ -77,6 +77,16 @@ assert_type(quakes.register("other"), fused.Udf)
 
 assert_type(fused.run(quakes, min_mag=5), Any)
 assert_type(fused.run("quakes", x=1, y=2, z=3, cache_max_age="1h"), Any)
+assert_type(fused.run(udf=quakes, parameters={"min_mag": 5}, engine="local", cache=False, verbose=False), Any)
+
+result = fused.run_result(quakes, min_mag=5)
+assert_type(result, fused.RunResult)
+assert_type(result.data, Any)
+assert_type(result.seconds, float)
+assert_type(result.peak_memory, int)
+assert_type(result.error, FusedError | None)
+assert_type(quakes.profile(min_mag=5), fused.Profile)
+assert_type(quakes.profile().lines, dict[int, float])
 
 
 @fused.cache

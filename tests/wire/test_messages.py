@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fused_jupyter.errors import ProtocolError
+from fused_jupyter.errors import ProtocolError, UdfRuntimeError
 from fused_jupyter.runtime import listener
 from fused_jupyter.wire import (
     Cancel,
@@ -54,6 +54,7 @@ MESSAGES: dict[type, st.SearchStrategy[Message]] = {
         returns=st.sampled_from(["encoded", "object"]),
         deadline=st.none() | st.floats(0, 1e6),
         stream=st.booleans(),
+        profile=st.booleans(),
     ),
     Cancel: st.builds(Cancel, id=number),
     Output: st.builds(Output, id=number, stream=st.sampled_from(["stdout", "stderr"]), text=text),
@@ -67,8 +68,11 @@ MESSAGES: dict[type, st.SearchStrategy[Message]] = {
         length=st.none() | number,
         buffers=st.lists(number).map(tuple),
         stdout=text,
+        profile=st.none() | st.dictionaries(text, st.dictionaries(text, st.lists(number, min_size=2, max_size=2))),
     ),
-    Failure: st.builds(Failure, id=number, error=mapping, stdout=text, stderr=text),
+    Failure: st.builds(
+        Failure, id=number, error=mapping, stdout=text, stderr=text, seconds=st.floats(0, 1e6), peak_memory=number
+    ),
     Publish: st.builds(Publish, id=number, definition=mapping, register=st.booleans()),
     Published: st.builds(Published, udfs=mappings, shares=st.lists(text).map(tuple)),
     Heard: st.builds(Heard, id=number, serial=number),
@@ -98,6 +102,22 @@ def test_fields_of_a_newer_peer_are_passed_over(message: Message, more: dict[str
     extended = {f"new_{name}": value for name, value in more.items()} | fields
 
     assert decode(orjson.dumps([kind, extended])) == message
+
+
+@given(text, text, text, st.floats(0, 1e6), number)
+def test_error_comes_back_with_what_is_known_of_its_run(
+    message: str, stdout: str, stderr: str, seconds: float, peak_memory: int
+) -> None:
+    """Its class, its line, and what the run had printed and cost."""
+    error = UdfRuntimeError(message, line=3, udf="f")
+    error.stdout, error.stderr, error.seconds, error.peak_memory = stdout, stderr, seconds, peak_memory
+
+    failure = decode(encode(Failure.of(7, error)))
+    assert isinstance(failure, Failure)
+    again = failure.to_error()
+
+    assert (type(again), again.line, failure.id) == (UdfRuntimeError, 3, 7)
+    assert vars(again) == vars(error)
 
 
 @pytest.mark.parametrize(
