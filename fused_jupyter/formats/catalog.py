@@ -6,6 +6,7 @@ A new format is one entry of `FORMATS` and one `Encoder`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from typing import Final, cast
 
@@ -31,8 +32,13 @@ class Format:
 
     def encoder(self) -> Encoder:
         """The function that writes this format; its module is imported at the first call."""
-        module, _, function = self.writer.partition(":")
-        return cast("Encoder", getattr(import_module(f"fused_jupyter.formats.{module}"), function))
+        return _load(self.writer)
+
+
+@cache
+def _load(writer: str) -> Encoder:
+    module, _, function = writer.partition(":")
+    return cast("Encoder", getattr(import_module(f"fused_jupyter.formats.{module}"), function))
 
 
 _NOTHING: Final = frozenset({Kind.NOTHING})
