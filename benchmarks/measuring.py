@@ -78,7 +78,7 @@ def report_mean(results: Iterable[Result], name: str, *, target: float) -> None:
 
 
 def measure(case: Case, rounds: int) -> Result:
-    """Both sides in turn; a side that takes little is repeated: after the other one, it first has to get memory again."""
+    """Both sides in turn. What takes little is repeated: after the other side, it first has to get memory again."""
     sizes = {work: len(work()) for work in (case.ours, case.theirs)}
     repeats = {work: max(1, int(0.05 / max(cpu(work, 1), 1e-5))) for work in sizes}
     times: dict[Work, list[float]] = {case.ours: [], case.theirs: []}

@@ -17,8 +17,9 @@ from PIL import Image
 from rio_tiler.colormap import cmap
 from rio_tiler.models import ImageData
 
-from fused_jupyter.formats import Style, Target, png
-from fused_jupyter.formats.pictures import encode_jpg, encode_png, encode_webp
+from fused_jupyter.formats import Style, Target
+from fused_jupyter.formats.rasters import png
+from fused_jupyter.formats.rasters.pictures import encode_jpg, encode_png, encode_webp
 
 VIRIDIS = cmap.get("viridis")
 COLOURS = np.array([VIRIDIS[index] for index in range(256)], np.uint8)

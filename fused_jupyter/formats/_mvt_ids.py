@@ -30,7 +30,7 @@ def feature_ids(frame: pd.DataFrame, value: Any) -> Ints | None:
 
 
 def _usable(column: pd.Series[Any]) -> Ints | None:
-    if column.dtype.kind not in "iu" or str(column.dtype) == "category" or not len(column):
+    if column.dtype.kind not in "iu":
         return None
     is_there = column.notna().to_numpy()
     present = column.to_numpy() if is_there.all() else column[is_there].to_numpy()

@@ -1,4 +1,7 @@
-"""`_mvt_thin` as compiled loops: the same arguments, the same points."""
+"""`_mvt_thin` as compiled loops: the same arguments, the same points.
+
+numba keeps what it compiled until this file changes: whoever changes a number of `_mvt_thin` touches this one too.
+"""
 
 from __future__ import annotations
 

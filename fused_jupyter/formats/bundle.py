@@ -9,8 +9,8 @@ from typing import Any, Final
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from fused_jupyter.errors import FusedError, UdfSerializationError
-from fused_jupyter.formats.capsules import distinct, settle
 from fused_jupyter.formats.kinds import Kind, content, kind_of, picture_format, type_name
+from fused_jupyter.formats.tabular.capsules import distinct, settle
 from fused_jupyter.formats.target import Target, Written
 
 _MANIFEST: Final = "meta.json"

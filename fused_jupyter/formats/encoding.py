@@ -58,7 +58,7 @@ def encode(value: Any, *, wanted: Wanted, target: Target | None = None) -> Encod
 
         return pass_response(value)
     if kind is Kind.TABLE:
-        from fused_jupyter.formats.capsules import settle
+        from fused_jupyter.formats.tabular.capsules import settle
 
         # A stream can be read once, but here it is asked for its rows as well, and whether there are geometries in it.
         value = settle(value)

@@ -14,7 +14,7 @@ from fused_jupyter.formats._mvt_numpy import NO_ID, Ints
 from fused_jupyter.formats._mvt_outlines import TIDY
 from fused_jupyter.formats._mvt_paths import EXTENT, Paths, collect_paths
 from fused_jupyter.formats._mvt_tags import Tags, encode_tags, varint
-from fused_jupyter.formats.frames import geometry_columns, to_frame
+from fused_jupyter.formats.tabular.frames import geometry_columns, to_frame
 from fused_jupyter.formats.target import Written
 
 if TYPE_CHECKING:
@@ -35,12 +35,12 @@ def encode_mvt(value: Any, target: Target | None = None, *, kernel: Kernel | Non
     """The vector tile of a table's geometries; empty bytes if none is in the tile.
 
     Polygons come before lines before points; the members of a geometry collection are features of their own. What lies
-    past 180 degrees is seen on the other side. Polygons are valid, also after rounding to the tile's units. Of crowded
-    outlines, the points that nobody sees are left out (see `_mvt_thin`), and so are polygons without area and lines
-    without length at this zoom.
+    past 180 degrees is seen on the other side, and what is near it in the buffers of both sides, so at zoom 0 twice.
+    Polygons are valid, also after rounding to the tile's units. Of crowded outlines, the points that nobody sees are
+    left out (see `_mvt_thin`), and so are polygons without area and lines without length at this zoom.
 
     Attributes are numbers, booleans and strings; moments are ISO 8601, lists and dicts JSON; infinity is a number; what
-    is missing, NaN too, is left out.
+    is missing, NaN too, is left out; and so are columns of geometries but the active one.
 
     Features have ids if the table has some that can be the same in all tiles (see `feature_ids`).
 
@@ -108,7 +108,7 @@ def _headers(features: int, size: int, total: int, limit: int | None) -> Mapping
         headers["X-Fused-Features"] = f"{features}/{total}"
     if size > HEAVY_BYTES:
         headers["X-Fused-Warning"] = (
-            f"{features} features in {size / 1e6:.1f} MB are heavy for a browser: ask for fewer with "
-            "max_features=10000, return fewer columns, or simplify or aggregate at this zoom"
+            f"{features} features in {size / 1e6:.1f} MB are heavy for a browser: ask for max_features="
+            f"{max(1, features * HEAVY_BYTES // size)}, return fewer columns, or simplify or aggregate at this zoom"
         )
     return headers

@@ -49,8 +49,8 @@ def _data(value: Any, target: Target) -> str:
 
 def _table(value: Any, target: Target) -> str:
     del target
-    from fused_jupyter.formats.columns import text_values
-    from fused_jupyter.formats.frames import to_frame, with_wkt
+    from fused_jupyter.formats.tabular.columns import text_values
+    from fused_jupyter.formats.tabular.frames import to_frame, with_wkt
 
     frame = to_frame(value)
     shown = with_wkt(frame.iloc[:MAX_ROWS, :MAX_COLUMNS])

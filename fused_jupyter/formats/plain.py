@@ -185,7 +185,7 @@ def _decimal(number: Any) -> Any:
 def _mapping(geometry: Any) -> Any:
     import numpy as np
 
-    from fused_jupyter.formats._geojson import geometry_pieces
+    from fused_jupyter.formats.tabular._geojson import geometry_pieces
 
     head, (text,), tail = geometry_pieces(np.array([geometry], dtype=object))
     return _fragment(f"{head}{text}{tail}")
@@ -198,7 +198,7 @@ def _chart(chart: Any) -> bytes:
 
 
 def _table(table: Any) -> bytes:
-    from fused_jupyter.formats.tables import encode_records
+    from fused_jupyter.formats.tabular.tables import encode_records
 
     return encode_records(table)
 

@@ -4,20 +4,24 @@ import struct
 import subprocess
 import sys
 from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import geopandas as gpd
 import mapbox_vector_tile
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyogrio
 import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fused_jupyter.errors import FormatError
+from fused_jupyter.errors import FormatError, UdfSerializationError
 from fused_jupyter.formats import Target, TileFrame, Wanted, encode, mvt
 from fused_jupyter.formats.style import Style
 from fused_jupyter.tiles import Tile
@@ -368,6 +372,12 @@ def test_long_columns_come_back(kind: str, seed: int) -> None:
         ([[1, 2], {"a": None}], ["[1,2]", '{"a":null}']),
         ([np.array([1.5, 2.0]), None], ["[1.5,2.0]", None]),
         ([None, None], [None, None]),
+        (np.array([1, -2], ">i4"), [1, -2]),
+        (pd.array(["a", None], dtype=pd.ArrowDtype(pa.string_view())), ["a", None]),
+        (pd.array([{"a": 1}, None], dtype=pd.ArrowDtype(pa.struct([("a", pa.int64())]))), ['{"a":1}', None]),
+        (pd.array([Decimal("1.50"), None], dtype=pd.ArrowDtype(pa.decimal128(5, 2))), ["1.50", None]),
+        (pd.to_timedelta(["1h", None]), ["P0DT1H0M0S", None]),
+        ([date(2020, 1, 1), UUID(int=1)], ["2020-01-01", "00000000-0000-0000-0000-000000000001"]),
     ],
 )
 def test_columns_of_every_type_have_values(column: Any, expected: list[Any]) -> None:
@@ -376,6 +386,29 @@ def test_columns_of_every_type_have_values(column: Any, expected: list[Any]) -> 
 
     assert [each["properties"].get("a") for each in decode(body)] == expected
     assert b"unused" not in body
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    moments=st.lists(st.none() | st.datetimes(), min_size=1, max_size=5),
+    whole=st.booleans(),
+    unit=st.sampled_from(["s", "ms", "us"]),
+    zone=st.sampled_from([None, "UTC", "Europe/Berlin"]),
+)
+def test_moments_are_iso_8601(moments: list[Any], *, whole: bool, unit: str, zone: str | None) -> None:
+    """As Python writes them: with their zone, and with fractions of a second where there are some."""
+    column = pd.Series(moments, dtype="datetime64[us]").dt.as_unit("s" if whole else unit).dt.as_unit(unit)
+    column = column.dt.tz_localize("UTC").dt.tz_convert(zone) if zone else column
+
+    found = [each["properties"].get("a") for each in read(table([shapely.Point(1, 50)] * len(moments), a=column))]
+
+    assert found == [None if pd.isna(each) else each.isoformat() for each in column]
+
+
+def test_what_has_no_meaning_in_json_names_its_column() -> None:
+    """The author of the UDF is told where to look."""
+    with pytest.raises(UdfSerializationError, match="'impedance'.*complex"):
+        write(table([shapely.Point(1, 50)], impedance=[1j]))
 
 
 def test_values_that_many_features_share_are_written_once() -> None:
