@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import os
 import pickle
 import socket
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -42,6 +44,7 @@ def serve(sock: socket.socket, *, channel: socket.socket, crash_report: int) -> 
             answer, pieces = _answer(definitions, message, body)
             streams.close()
             _send(sock, answer, pieces, udf=message.udf)
+            _close_figures()
 
 
 def _answer(definitions: dict[str, UdfDefinition], run: Run, body: memoryview) -> tuple[Reply | Failure, Pieces]:
@@ -76,3 +79,11 @@ def _send(sock: socket.socket, answer: Reply | Failure, pieces: Pieces, *, udf: 
     except ProtocolError as exc:  # too long, and nothing of it was sent
         error = UdfSerializationError(f"the UDF returned too much to hand over: {exc.message}; return less", udf=udf)
         write_frame_sync(sock, encode(Failure.of(answer.id, error)))
+
+
+def _close_figures() -> None:
+    """Forget what pyplot keeps for whoever comes back to a figure: here nobody does, and each one is megabytes."""
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot is not None:
+        with contextlib.suppress(Exception):  # a backend of the user's
+            pyplot.close("all")

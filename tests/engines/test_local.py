@@ -210,6 +210,15 @@ def test_what_the_last_run_left_behind_is_not_the_next_ones(workshop: Workshop) 
     assert printed(workshop, "def g(): print('own')")[0] == "own\n"
 
 
+def test_figures_of_pyplot_end_with_their_run(workshop: Workshop) -> None:
+    """Nobody closes them in a notebook; here they would pile up until the worker is replaced."""
+    plot = "def f():\n    import os\n    from matplotlib import pyplot as p\n    p.plot([1, 2])\n"
+    seen = [workshop.run(f"{plot}    return os.getpid(), p.get_fignums()") for _ in range(6)]
+
+    assert len({pid for pid, _ in seen}) < len(seen)
+    assert [numbers for _, numbers in seen] == [[1]] * 6
+
+
 def test_endless_printing_is_cut_and_stops_in_time(workshop: Workshop) -> None:
     """It fills no memory, and the deadline holds while it goes on."""
     kept = workshop.options.output_limit

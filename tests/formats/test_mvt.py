@@ -244,6 +244,11 @@ def test_nothing_in_the_tile_is_no_content(geometries: list[Any]) -> None:
     assert (encoded.status, encoded.body, encoded.format) == (204, b"", "mvt")
 
 
+def test_none_is_an_empty_tile() -> None:
+    """A UDF that has nothing to show says so with None."""
+    assert write(None) == (b"", {})
+
+
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 def test_a_place_that_is_none_takes_its_geometry_with_it_and_no_other() -> None:
     """Where projecting gave NaN or infinity, a line to the corner of the tile would be drawn."""
@@ -490,6 +495,29 @@ def test_zooming_in_keeps_what_was_there() -> None:
     parent, children = shown(TILE), [frame(4, 8 + x, 4 + y) for x in (0, 1) for y in (0, 1)]
     within = features.cx[0:45, 41:66]
     assert parent & set(within["n"]) <= set().union(*(shown(child) for child in children))
+
+
+_WITHOUT_NUMBA = """
+import sys
+sys.modules["numba"] = None
+import numpy as np, geopandas as gpd, shapely
+from fused_jupyter.formats import Target, TileFrame, mvt
+from fused_jupyter.tiles import Tile
+
+place = Tile(3, 4, 2)
+tile = TileFrame(z=3, x=4, y=2, bounds=place.bounds, mercator_bounds=place.mercator_bounds)
+points = gpd.GeoDataFrame(geometry=shapely.points(np.linspace((5, 45), (40, 60), 5000)), crs=4326)
+sys.stdout.write(f"{len(mvt.encode_mvt(points, Target(tile=tile)).body)} {mvt.best_kernel() is mvt.NUMPY}")
+"""
+
+
+def test_numba_may_be_missing() -> None:
+    """It is an extra: without it tiles are the same."""
+    points = table(list(shapely.points(np.linspace((5, 45), (40, 60), 5000))))
+
+    done = subprocess.run([sys.executable, "-c", _WITHOUT_NUMBA], capture_output=True, text=True, check=False)
+
+    assert (done.stderr, done.stdout) == ("", f"{len(write(points)[0])} True")
 
 
 _FIRST_TILES = """

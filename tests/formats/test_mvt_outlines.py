@@ -263,6 +263,16 @@ def test_what_is_narrow_is_not_simplified_away() -> None:
     assert drawn.normalize() == shapely.box(100, 100, 399, 101).normalize()
 
 
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_tile_of_specks_is_empty(kernel: mvt.Kernel) -> None:
+    """Where nothing is left, no feature of no points is."""
+    speck = shapely.box(10, 10, 10.3, 10.3)
+    specks = [speck, speck - shapely.box(10.1, 10.1, 10.2, 10.2), speck.exterior, shapely.MultiPolygon([speck])]
+
+    assert [draw([each], kernel) for each in specks] == [{}] * 4
+    assert list(draw([*specks, shapely.box(20, 20, 30, 30)], kernel)) == [4]
+
+
 def test_a_path_made_to_be_slow_is_the_same_for_both_kernels() -> None:
     """The teeth of this comb are split off one by one, hundreds deep; at some depth both kernels keep what is left."""
     number = np.arange(280)
