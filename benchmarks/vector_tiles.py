@@ -38,7 +38,7 @@ def tile_cases(count: int) -> Iterator[Case]:
     compiled = mvt.best_kernel()
     for name, geometries in {**shapes(count), "coastlines": coastlines(count // 50)}.items():
         table = gpd.GeoDataFrame(attributes(len(geometries)), geometry=geometries, crs=4326)
-        fast, plain = TARGETS[name] if count >= 10_000 else FEW
+        fast, plain = TARGETS[name] if count >= 10_000 or name == "coastlines" else FEW
         usual, theirs = usual_mvt(table), duckdb_mvt(table)
         what = f"{len(geometries)} {name}"
         if compiled is not mvt.NUMPY:

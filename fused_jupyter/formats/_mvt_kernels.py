@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fused_jupyter.formats import _mvt_numpy, _mvt_thin
 from fused_jupyter.formats._mvt_numpy import Bytes, Ints, Roles, Tokens
 
-_COMPILED: Final = "fused_jupyter.formats._mvt_kernel"
+_COMPILED: Final = f"{__package__}._mvt_kernel"
 _MANY_POINTS: Final = 4000
 """From here on loading compiled loops pays; below, it would cost a small tile more than they save."""
 
