@@ -203,8 +203,8 @@ def _annotations(function: FunctionType) -> dict[str, Any]:
         return {}
 
 
-def _builtins(function: FunctionType) -> dict[str, Any]:
-    found: dict[str, Any] = function.__builtins__  # type: ignore[attr-defined]  # since Python 3.10
+def _builtins(function: Any) -> dict[str, Any]:  # Any: the attribute is there since Python 3.10, in not all stubs
+    found: dict[str, Any] = function.__builtins__
     return found
 
 
