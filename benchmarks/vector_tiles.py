@@ -19,7 +19,7 @@ import shapely
 from measuring import Case, Work, is_quick, report
 from samples import FRAME, attributes, shapes
 
-from fused_jupyter.formats import mvt
+from fused_jupyter.formats.mvt import encoder
 from fused_jupyter.formats.target import Target
 
 TARGETS = {"polygons": (60, 8), "points": (40, 8), "lines": (20, 8), "coastlines": (15, 3)}
@@ -35,22 +35,22 @@ def main() -> None:
 
 
 def tile_cases(count: int) -> Iterator[Case]:
-    compiled = mvt.best_kernel()
+    compiled = encoder.best_kernel()
     for name, geometries in {**shapes(count), "coastlines": coastlines(count // 50)}.items():
         table = gpd.GeoDataFrame(attributes(len(geometries)), geometry=geometries, crs=4326)
         fast, plain = TARGETS[name] if count >= 10_000 or name == "coastlines" else FEW
         usual, theirs = usual_mvt(table), duckdb_mvt(table)
         what = f"{len(geometries)} {name}"
-        if compiled is not mvt.NUMPY:
+        if compiled is not encoder.NUMPY:
             ours = tile(table, compiled)
             yield Case(name=f"{what}, mapbox-vector-tile", target=fast, ours=ours, theirs=usual)
             yield Case(name=f"{what}, DuckDB", target=1, ours=ours, theirs=theirs)
-        ours = tile(table, mvt.NUMPY)
+        ours = tile(table, encoder.NUMPY)
         yield Case(name=f"{what}, mapbox-vector-tile, no numba", target=plain, ours=ours, theirs=usual)
 
 
-def tile(table: gpd.GeoDataFrame, kernel: mvt.Kernel) -> Work:
-    return lambda: mvt.encode_mvt(table, Target(tile=FRAME), kernel=kernel).body
+def tile(table: gpd.GeoDataFrame, kernel: encoder.Kernel) -> Work:
+    return lambda: encoder.encode_mvt(table, Target(tile=FRAME), kernel=kernel).body
 
 
 def usual_mvt(table: gpd.GeoDataFrame) -> Work:

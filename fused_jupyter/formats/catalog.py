@@ -100,7 +100,7 @@ FORMATS: Final[dict[str, Format]] = {
         extensions=("mvt", "pbf"),
         media_type="application/vnd.mapbox-vector-tile",
         holds=frozenset({Kind.GEOMETRIES, Kind.NOTHING}),
-        writer="mvt:encode_mvt",
+        writer="mvt.encoder:encode_mvt",
         also_known_as=("application/x-protobuf",),
     ),
     "geojson": Format(

@@ -12,8 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fused_jupyter.errors import UdfSerializationError
-from fused_jupyter.formats._mvt_kernels import Kernel
-from fused_jupyter.formats._mvt_numpy import Ints, Tokens, write_unsigned
+from fused_jupyter.formats.mvt.kernels import Kernel
+from fused_jupyter.formats.mvt.protobuf import Ints, Tokens, write_unsigned
 from fused_jupyter.formats.tabular.columns import as_text, plain_values
 
 if TYPE_CHECKING:

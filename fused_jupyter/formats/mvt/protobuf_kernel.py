@@ -1,4 +1,4 @@
-"""`_mvt_numpy` as compiled loops: the same arguments, the same bytes, a fifth of the CPU.
+"""`protobuf` as compiled loops: the same arguments, the same bytes, a fifth of the CPU.
 
 Needs numba, the extra ``fast``. The first import on a machine compiles for some seconds; the result is kept on disk.
 """
@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from fused_jupyter.formats._mvt_numpy import NO_ID, OUTER, POINTS, Bytes, Ints, Roles, Tokens
-from fused_jupyter.formats._mvt_thin_kernel import compile_outlines
+from fused_jupyter.formats.mvt.protobuf import NO_ID, OUTER, POINTS, Bytes, Ints, Roles, Tokens
+from fused_jupyter.formats.mvt.thin_kernel import compile_outlines
 
 _compiled: Any = njit(cache=True, nogil=True)  # Any: what numba makes of a function has no type
 
@@ -171,19 +171,19 @@ _integers_array = _compiled(_write_integers)
 def encode_features(
     kinds: Tokens, ids: Ints, geometry: Tokens, geometry_counts: Ints, tags: Tokens, tag_counts: Ints
 ) -> bytes:
-    """See `_mvt_numpy.encode_features`."""
+    """See `protobuf.encode_features`."""
     written: Bytes = _features_array(kinds, ids, geometry, geometry_counts, tags, tag_counts)
     return written.tobytes()
 
 
 def write_texts(data: Bytes, begins: Ints) -> bytes:
-    """See `_mvt_numpy.write_texts`."""
+    """See `protobuf.write_texts`."""
     written: Bytes = _texts_array(data, begins)
     return written.tobytes()
 
 
 def write_integers(values: Ints) -> bytes:
-    """See `_mvt_numpy.write_integers`."""
+    """See `protobuf.write_integers`."""
     written: Bytes = _integers_array(values)
     return written.tobytes()
 

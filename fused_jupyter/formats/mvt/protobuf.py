@@ -1,4 +1,4 @@
-"""Paths and tags → the bytes of vector tile features, by whole arrays; `_mvt_kernel` gives the same bytes faster.
+"""Paths and tags → the bytes of vector tile features, by whole arrays; `protobuf_kernel` gives the same bytes faster.
 
 A feature is a protobuf message in which lengths come before contents. As field numbers, lengths and values are all
 varints, a whole layer is one long list of numbers ("tokens"), of which only the lengths must be known before; so one

@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fused_jupyter.formats._mvt_cut import Floats
-from fused_jupyter.formats._mvt_numpy import Ints
+from fused_jupyter.formats.mvt.cut import Floats
+from fused_jupyter.formats.mvt.protobuf import Ints
 
 _STEP: Final = 2.0
 """Features are of one size if their widths are within this factor: of a grid's cells, all alike but for the

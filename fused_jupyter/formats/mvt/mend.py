@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import shapely
 
-from fused_jupyter.formats._mvt_cut import Geometries, make_valid
-from fused_jupyter.formats._mvt_numpy import Ints
+from fused_jupyter.formats.mvt.cut import Geometries, make_valid
+from fused_jupyter.formats.mvt.protobuf import Ints
 
 
 def mend(polygons: Geometries) -> Geometries:

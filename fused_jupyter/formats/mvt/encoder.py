@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from fused_jupyter.errors import FormatError
-from fused_jupyter.formats._mvt_ids import feature_ids
-from fused_jupyter.formats._mvt_kernels import NUMPY, Kernel, best_kernel, kernel_for
-from fused_jupyter.formats._mvt_numpy import NO_ID, Ints
-from fused_jupyter.formats._mvt_outlines import TIDY
-from fused_jupyter.formats._mvt_paths import EXTENT, Paths, collect_paths
-from fused_jupyter.formats._mvt_tags import Tags, encode_tags, varint
+from fused_jupyter.formats.mvt.ids import feature_ids
+from fused_jupyter.formats.mvt.kernels import NUMPY, Kernel, best_kernel, kernel_for
+from fused_jupyter.formats.mvt.outlines import TIDY
+from fused_jupyter.formats.mvt.paths import EXTENT, Paths, collect_paths
+from fused_jupyter.formats.mvt.protobuf import NO_ID, Ints
+from fused_jupyter.formats.mvt.tags import Tags, encode_tags, varint
 from fused_jupyter.formats.tabular.frames import geometry_columns, to_frame
 from fused_jupyter.formats.target import Written
 
@@ -37,7 +37,7 @@ def encode_mvt(value: Any, target: Target | None = None, *, kernel: Kernel | Non
     Polygons come before lines before points; the members of a geometry collection are features of their own. What lies
     past 180 degrees is seen on the other side, and what is near it in the buffers of both sides, so at zoom 0 twice.
     Polygons are valid, also after rounding to the tile's units. Of crowded outlines, the points that nobody sees are
-    left out (see `_mvt_thin`), and so are polygons without area and lines without length at this zoom.
+    left out (see `thin`), and so are polygons without area and lines without length at this zoom.
 
     Attributes are numbers, booleans and strings; moments are ISO 8601, lists and dicts JSON; infinity is a number; what
     is missing, NaN too, is left out; and so are columns of geometries but the active one.

@@ -11,9 +11,9 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from fused_jupyter.formats._mvt_cut import Floats, Frame, Geometries, Shown, find_shown
-from fused_jupyter.formats._mvt_limit import most_visible
-from fused_jupyter.formats._mvt_numpy import HOLE, LINE, OUTER, POINTS, Ints, Roles, spread
+from fused_jupyter.formats.mvt.cut import Floats, Frame, Geometries, Shown, find_shown
+from fused_jupyter.formats.mvt.limit import most_visible
+from fused_jupyter.formats.mvt.protobuf import HOLE, LINE, OUTER, POINTS, Ints, Roles, spread
 
 if TYPE_CHECKING:
     from fused_jupyter.formats.frame import TileFrame

@@ -22,7 +22,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fused_jupyter.errors import FormatError, UdfSerializationError
-from fused_jupyter.formats import Target, TileFrame, Wanted, encode, mvt
+from fused_jupyter.formats import Target, TileFrame, Wanted, encode
+from fused_jupyter.formats.mvt import encoder
 from fused_jupyter.formats.style import Style
 from fused_jupyter.tiles import Tile
 
@@ -36,7 +37,7 @@ TILE = frame(3, 4, 2)
 EAST_OF_IT = frame(3, 5, 2)
 NEAR = frame(10, 540, 340)
 WORLD = frame(0, 0, 0)
-KERNELS = [mvt.NUMPY, mvt.best_kernel()]
+KERNELS = [encoder.NUMPY, encoder.best_kernel()]
 
 
 def table(geometries: list[Any], *, crs: int = 4326, **columns: Any) -> gpd.GeoDataFrame:
@@ -44,9 +45,9 @@ def table(geometries: list[Any], *, crs: int = 4326, **columns: Any) -> gpd.GeoD
 
 
 def write(
-    value: Any, tile: TileFrame = TILE, *, kernel: mvt.Kernel | None = None, max_features: int | None = None
+    value: Any, tile: TileFrame = TILE, *, kernel: encoder.Kernel | None = None, max_features: int | None = None
 ) -> tuple[bytes, Mapping[str, str]]:
-    written = mvt.encode_mvt(value, Target(tile=tile, style=Style(max_features=max_features)), kernel=kernel)
+    written = encoder.encode_mvt(value, Target(tile=tile, style=Style(max_features=max_features)), kernel=kernel)
     return written.body, written.headers
 
 
@@ -107,7 +108,7 @@ def test_many_features_take_the_compiled_path_and_stay_the_same() -> None:
     places = shapely.points(random.random((5000, 2)) * 10 + [5, 45])
     features = table(list(places), n=np.arange(5000) // 2, name=[f"n{n * 2 // 3}" for n in range(5000)])
 
-    assert write(features) == write(features, kernel=mvt.NUMPY)
+    assert write(features) == write(features, kernel=encoder.NUMPY)
 
 
 def test_another_program_reads_the_same(tmp_path: Path) -> None:
@@ -440,7 +441,7 @@ def test_a_heavy_tile_says_so() -> None:
 
     body, headers = write(points)
 
-    assert len(body) > mvt.HEAVY_BYTES
+    assert len(body) > encoder.HEAVY_BYTES
     assert f"20000 features in {len(body) / 1e6:.1f} MB" in headers["X-Fused-Warning"]
     assert "max_features=" in headers["X-Fused-Warning"]
     assert write(points[:5000])[1] == {}
@@ -501,13 +502,14 @@ _WITHOUT_NUMBA = """
 import sys
 sys.modules["numba"] = None
 import numpy as np, geopandas as gpd, shapely
-from fused_jupyter.formats import Target, TileFrame, mvt
+from fused_jupyter.formats import Target, TileFrame
+from fused_jupyter.formats.mvt import encoder
 from fused_jupyter.tiles import Tile
 
 place = Tile(3, 4, 2)
 tile = TileFrame(z=3, x=4, y=2, bounds=place.bounds, mercator_bounds=place.mercator_bounds)
 points = gpd.GeoDataFrame(geometry=shapely.points(np.linspace((5, 45), (40, 60), 5000)), crs=4326)
-sys.stdout.write(f"{len(mvt.encode_mvt(points, Target(tile=tile)).body)} {mvt.best_kernel() is mvt.NUMPY}")
+sys.stdout.write(f"{len(encoder.encode_mvt(points, Target(tile=tile)).body)} {encoder.best_kernel() is encoder.NUMPY}")
 """
 
 
@@ -522,11 +524,12 @@ def test_numba_may_be_missing() -> None:
 
 _FIRST_TILES = """
 import numpy as np, geopandas as gpd, shapely
-from fused_jupyter.formats import Target, TileFrame, mvt, _mvt_kernel, _mvt_thin_kernel
+from fused_jupyter.formats import Target, TileFrame
+from fused_jupyter.formats.mvt import encoder, protobuf_kernel, thin_kernel
 from fused_jupyter.tiles import Tile
 
 def compiled():
-    loops = {**vars(_mvt_kernel), **vars(_mvt_thin_kernel)}
+    loops = {**vars(protobuf_kernel), **vars(thin_kernel)}
     return {name: len(loop.signatures) for name, loop in loops.items() if hasattr(loop, "signatures")}
 
 before = compiled()
@@ -538,9 +541,9 @@ columns = {"id": range(200), "n": np.arange(200) / 3, "gap": [0.5, None] * 100, 
 place = Tile(3, 4, 2)
 tile = TileFrame(z=3, x=4, y=2, bounds=place.bounds, mercator_bounds=place.mercator_bounds)
 for columns in (columns, {}):
-    mvt.encode_mvt(gpd.GeoDataFrame(columns, geometry=shapes, crs=4326), Target(tile=tile))
+    encoder.encode_mvt(gpd.GeoDataFrame(columns, geometry=shapes, crs=4326), Target(tile=tile))
 assert compiled() == before, (compiled(), before)
-print({type(loop._cache).__name__ for loop in vars(_mvt_kernel).values() if hasattr(loop, "signatures")})
+print({type(loop._cache).__name__ for loop in vars(protobuf_kernel).values() if hasattr(loop, "signatures")})
 """
 
 

@@ -12,24 +12,25 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fused_jupyter.formats import Target, TileFrame, mvt
-from fused_jupyter.formats._mvt_cut import covered_area
+from fused_jupyter.formats import Target, TileFrame
+from fused_jupyter.formats.mvt import encoder
+from fused_jupyter.formats.mvt.cut import covered_area
 from fused_jupyter.tiles import Tile
 
 PLACE = Tile(10, 540, 340)
 TILE = TileFrame(z=10, x=540, y=340, bounds=PLACE.bounds, mercator_bounds=PLACE.mercator_bounds)
 WHOLE = (-64.0, -64.0, 4160.0, 4160.0)
-KERNELS = [mvt.NUMPY, mvt.best_kernel()]
+KERNELS = [encoder.NUMPY, encoder.best_kernel()]
 Random = np.random.Generator
 
 
-def draw(shapes: Sequence[Any], kernel: mvt.Kernel | None = None) -> dict[int, Any]:
+def draw(shapes: Sequence[Any], kernel: encoder.Kernel | None = None) -> dict[int, Any]:
     """Position → what a reader of the tile sees of each shape; all in tile units with y down."""
     west, _, east, north = TILE.mercator_bounds
     unit = (east - west) / 4096
     metres = shapely.transform(np.array(shapes, object), lambda xy: xy * [unit, -unit] + [west, north])
     features = gpd.GeoDataFrame({"n": range(len(shapes))}, geometry=metres, crs=3857)
-    body = mvt.encode_mvt(features, Target(tile=TILE), kernel=kernel).body
+    body = encoder.encode_mvt(features, Target(tile=TILE), kernel=kernel).body
     if not body:
         return {}
     layer = mapbox_vector_tile.decode(body, default_options={"y_coord_down": True})["udf"]
@@ -132,7 +133,7 @@ def test_what_is_drawn_is_valid_and_where_it_was(maker: Callable[[Random, float,
     for number, shape in drawn.items():
         assert_sound(shape)
         assert_alike(shape, shapes[number])
-    assert draw(shapes, mvt.NUMPY) == drawn
+    assert draw(shapes, encoder.NUMPY) == drawn
 
 
 COORDINATES = st.integers(-400, 400).map(lambda number: number / 4 + 2000)
@@ -264,7 +265,7 @@ def test_what_is_narrow_is_not_simplified_away() -> None:
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
-def test_a_tile_of_specks_is_empty(kernel: mvt.Kernel) -> None:
+def test_a_tile_of_specks_is_empty(kernel: encoder.Kernel) -> None:
     """Where nothing is left, no feature of no points is."""
     speck = shapely.box(10, 10, 10.3, 10.3)
     specks = [speck, speck - shapely.box(10.1, 10.1, 10.2, 10.2), speck.exterior, shapely.MultiPolygon([speck])]

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from fused_jupyter.formats._mvt_numpy import NO_ID, Ints
+from fused_jupyter.formats.mvt.protobuf import NO_ID, Ints
 
 _LARGEST: Final = (1 << 53) - 1
 """Browsers read ids as doubles."""

@@ -1,6 +1,6 @@
-"""`_mvt_thin` as compiled loops: the same arguments, the same points.
+"""`thin` as compiled loops: the same arguments, the same points.
 
-numba keeps what it compiled until this file changes: whoever changes a number of `_mvt_thin` touches this one too.
+numba keeps what it compiled until this file changes: whoever changes a number of `thin` touches this one too.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from fused_jupyter.formats._mvt_numpy import LINE, OUTER, Ints, Roles
-from fused_jupyter.formats._mvt_thin import DEEPEST, MANY_POINTS, TOLERANCE
+from fused_jupyter.formats.mvt.protobuf import LINE, OUTER, Ints, Roles
+from fused_jupyter.formats.mvt.thin import DEEPEST, MANY_POINTS, TOLERANCE
 
 Flags = NDArray[np.bool_]
 

@@ -8,12 +8,12 @@ from typing import Final
 import numpy as np
 import shapely
 
-from fused_jupyter.formats._mvt_cut import Geometries
-from fused_jupyter.formats._mvt_kernels import Kernel
-from fused_jupyter.formats._mvt_mend import mend
-from fused_jupyter.formats._mvt_numpy import HOLE, OUTER, Ints, spread
-from fused_jupyter.formats._mvt_paths import POLYGONS, Paths, lay_out_polygons
-from fused_jupyter.formats._mvt_thin import CROWDED
+from fused_jupyter.formats.mvt.cut import Geometries
+from fused_jupyter.formats.mvt.kernels import Kernel
+from fused_jupyter.formats.mvt.mend import mend
+from fused_jupyter.formats.mvt.paths import POLYGONS, Paths, lay_out_polygons
+from fused_jupyter.formats.mvt.protobuf import HOLE, OUTER, Ints, spread
+from fused_jupyter.formats.mvt.thin import CROWDED
 
 
 def tidy_lines(paths: Paths, kernel: Kernel) -> Paths:

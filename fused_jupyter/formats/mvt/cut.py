@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from fused_jupyter.formats._mvt_numpy import Ints
+from fused_jupyter.formats.mvt.protobuf import Ints
 
 Geometries = NDArray[np.object_]
 Floats = NDArray[np.float64]
@@ -36,6 +36,7 @@ class Shown:
     """shapely's type number of each."""
 
     def take(self, chosen: NDArray[Any]) -> Shown:
+        """Those chosen by number or mask."""
         return Shown(
             rows=self.rows[chosen], shapes=self.shapes[chosen], bounds=self.bounds[chosen], types=self.types[chosen]
         )

@@ -10,17 +10,17 @@ from typing import Any, Final
 
 from numpy.typing import NDArray
 
-from fused_jupyter.formats import _mvt_numpy, _mvt_thin
-from fused_jupyter.formats._mvt_numpy import Bytes, Ints, Roles, Tokens
+from fused_jupyter.formats.mvt import protobuf, thin
+from fused_jupyter.formats.mvt.protobuf import Bytes, Ints, Roles, Tokens
 
-_COMPILED: Final = f"{__package__}._mvt_kernel"
+_COMPILED: Final = f"{__package__}.protobuf_kernel"
 _MANY_POINTS: Final = 4000
 """From here on loading compiled loops pays; below, it would cost a small tile more than they save."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kernel:
-    """See `_mvt_thin` for what the first two do, `_mvt_numpy` for the others."""
+    """See `thin` for what the first two do, `protobuf` for the others."""
 
     thin_paths: Callable[[Ints, Ints, Roles, int], tuple[Ints, Ints]]
     are_suspicious: Callable[[Ints, Ints, Roles, Ints], NDArray[Any]]
@@ -31,12 +31,12 @@ class Kernel:
 
 
 NUMPY: Final = Kernel(
-    thin_paths=_mvt_thin.thin_paths,
-    are_suspicious=_mvt_thin.are_suspicious,
-    encode_paths=_mvt_numpy.encode_paths,
-    encode_features=_mvt_numpy.encode_features,
-    write_texts=_mvt_numpy.write_texts,
-    write_integers=_mvt_numpy.write_integers,
+    thin_paths=thin.thin_paths,
+    are_suspicious=thin.are_suspicious,
+    encode_paths=protobuf.encode_paths,
+    encode_features=protobuf.encode_features,
+    write_texts=protobuf.write_texts,
+    write_integers=protobuf.write_integers,
 )
 
 
@@ -44,16 +44,16 @@ NUMPY: Final = Kernel(
 def best_kernel() -> Kernel:
     """The compiled loops where numba works, else those of numpy."""
     try:
-        from fused_jupyter.formats import _mvt_kernel, _mvt_thin_kernel
+        from fused_jupyter.formats.mvt import protobuf_kernel, thin_kernel
     except (ImportError, RuntimeError):  # not installed, too old for this numpy, or no place for its cache
         return NUMPY
     return Kernel(
-        thin_paths=_mvt_thin_kernel.thin_paths,
-        are_suspicious=_mvt_thin_kernel.are_suspicious,
-        encode_paths=_mvt_kernel.encode_paths,
-        encode_features=_mvt_kernel.encode_features,
-        write_texts=_mvt_kernel.write_texts,
-        write_integers=_mvt_kernel.write_integers,
+        thin_paths=thin_kernel.thin_paths,
+        are_suspicious=thin_kernel.are_suspicious,
+        encode_paths=protobuf_kernel.encode_paths,
+        encode_features=protobuf_kernel.encode_features,
+        write_texts=protobuf_kernel.write_texts,
+        write_integers=protobuf_kernel.write_integers,
     )
 
 

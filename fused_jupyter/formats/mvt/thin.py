@@ -1,4 +1,4 @@
-"""Paths in tile units → the same with fewer points, by whole arrays; `_mvt_thin_kernel` does the same faster.
+"""Paths in tile units → the same with fewer points, by whole arrays; `thin_kernel` does the same faster.
 
 Rounding leaves points on points, points on straight lines, and spikes of no width; none of them is drawn. Coastlines
 have far more points than pixels besides: paths that are that crowded lose every point that is within a unit of the
@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fused_jupyter.formats._mvt_numpy import LINE, OUTER, Ints, Roles, spread
+from fused_jupyter.formats.mvt.protobuf import LINE, OUTER, Ints, Roles, spread
 
 MANY_POINTS: Final = 16
 """Paths with fewer points are not simplified: they cost little, and a house should keep its corners."""

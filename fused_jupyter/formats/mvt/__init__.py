@@ -1,0 +1,1 @@
+"""Mapbox vector tiles: geometries cut to a tile, thinned, mended, and written by whole columns."""
