@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import psutil
 import pytest
+from processes import still_running
 
 from fused_jupyter.engines import LocalEngine
 from fused_jupyter.runtime._runtime import _unpickled
@@ -90,5 +91,5 @@ def _no_process_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if before is not None:
         left = [child for child in psutil.Process().children(recursive=True) if child not in before]
-        _, alive = psutil.wait_procs(left, timeout=2)
+        alive = still_running(left)
         assert not alive, alive

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from processes import still_running
 
 OWNER = """
 import asyncio, sys
@@ -70,8 +71,7 @@ def test_killed_owner_leaves_no_process(victim: str) -> None:
             next(one for one in family if one.ppid() == process.pid).kill()
             time.sleep(0.3)
 
-    _, alive = psutil.wait_procs(family, timeout=2)
-    assert not alive
+    assert not still_running(family)
 
 
 def test_owner_killed_while_the_template_loads_leaves_no_process(
@@ -85,8 +85,7 @@ def test_owner_killed_while_the_template_loads_leaves_no_process(
         family = wait_for(process.pid, lambda family: len(family) == 1)
         time.sleep(1.0)
 
-    _, alive = psutil.wait_procs(family, timeout=2)
-    assert not alive
+    assert not still_running(family)
 
 
 def wait_for(pid: int, is_complete: Callable[[list[psutil.Process]], bool]) -> list[psutil.Process]:

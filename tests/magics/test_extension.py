@@ -8,6 +8,7 @@ from typing import Any
 
 import psutil
 import pytest
+from processes import still_running
 
 import fused_jupyter
 from fused_jupyter import _alias
@@ -73,7 +74,7 @@ def test_unloading_stops_the_host_and_takes_the_names_away(notebook: Any) -> Non
 
     notebook.run("%unload_ext fused_jupyter")
 
-    assert not psutil.wait_procs([host], timeout=2)[1]
+    assert not still_running([host])
     assert "fused" not in notebook
     assert "fused" not in sys.modules
     assert "fused_udf" not in notebook.shell.magics_manager.magics["cell"]

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from processes import still_running
 
 from fused_jupyter.errors import (
     ArgumentError,
@@ -313,7 +314,7 @@ def test_killed_host_is_started_again(runtime: KernelRuntime, definition: Define
     secret = announcement(runtime).secret
 
     host.kill()
-    _, alive = psutil.wait_procs(family, timeout=2)
+    alive = still_running(family)
 
     assert [process for process in alive if process.pid != host.pid] == []  # the host waits for its parent to notice
     assert run(runtime, old) == "old"
@@ -357,7 +358,7 @@ def test_closed_runtime_says_so(options: Options, definition: Define) -> None:
 
     runtime.close()
 
-    assert not psutil.wait_procs(family, timeout=2)[1]
+    assert not still_running(family)
     assert not Announcement.path_for(runtime.directory, runtime.kernel_id).exists()
     assert not Path(options.cache_directory).joinpath("nothing").exists()
     with pytest.raises(HostLostError, match="reload_ext"):
@@ -386,7 +387,7 @@ def test_runtime_that_is_closed_while_its_host_starts_leaves_none(options: Optio
     runtime.close()
 
     left = set(psutil.Process().children(recursive=True)) - before
-    assert not psutil.wait_procs([*left], timeout=2)[1]
+    assert not still_running(left)
 
 
 def test_two_kernels_have_two_hosts(runtime: KernelRuntime, options: Options, definition: Define) -> None:
@@ -474,7 +475,7 @@ def test_killed_kernel_leaves_no_process(kernel: Any) -> None:
     process.kill()
     process.wait()
 
-    assert not psutil.wait_procs(family, timeout=2)[1]
+    assert not still_running(family)
     assert not path.exists()
     assert not socket.exists()
 
@@ -486,7 +487,7 @@ def test_kernel_that_ends_leaves_no_process(kernel: Any) -> None:
     process.send_signal(signal.SIGTERM)
     process.wait()
 
-    assert not psutil.wait_procs(family, timeout=2)[1]
+    assert not still_running(family)
     assert not path.exists()
 
 
@@ -500,7 +501,7 @@ def test_interrupt_stops_the_run_and_nothing_else(kernel: Any, tmp_path: Path) -
     said, answer, pid = process.stdout.readline().split()
 
     assert (said, answer, int(pid)) == ("stopped", "42", host.pid)
-    assert not psutil.wait_procs([worker, child], timeout=2)[1]
+    assert not still_running([worker, child])
 
 
 def test_interrupt_of_the_group_does_not_reach_the_host(kernel: Any) -> None:

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
+from processes import still_running
 from real_jupyter import Answer, JupyterServer, Kernel, eventually
 
 from fused_jupyter.wire import Announcement
@@ -19,7 +20,6 @@ def burning():
     while True:
         pass
 """
-PROMISED_SECONDS = 2.0
 
 
 def processes_of(kernel: Kernel) -> list[psutil.Process]:
@@ -38,11 +38,6 @@ def start_burning(kernel: Kernel, server: JupyterServer, pool: ThreadPoolExecuto
     return request
 
 
-def remaining(processes: list[psutil.Process], *, seconds: float = PROMISED_SECONDS) -> list[psutil.Process]:
-    _, alive = psutil.wait_procs(processes, timeout=seconds)
-    return [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
-
-
 def test_after_a_restart_the_old_address_waits_for_its_cell(server: JupyterServer, mortal: Kernel) -> None:
     """503 with Retry-After until the cell is run again, then the answer; no process of the old kernel is left."""
     url = mortal.execute("print(mortal_echo.file_url('json', n=6))").check().text.strip()
@@ -51,7 +46,7 @@ def test_after_a_restart_the_old_address_waits_for_its_cell(server: JupyterServe
 
     mortal.restart()
 
-    assert not remaining(old)
+    assert not still_running(old)
     answer = server.get(url)
     assert answer.status == 503
     assert int(answer.headers["Retry-After"]) >= 1
@@ -71,7 +66,7 @@ def test_kill_9_of_the_kernel_leaves_no_process(server: JupyterServer, mortal: K
 
         os.kill(pid, signal.SIGKILL)
 
-        assert not remaining(ours)
+        assert not still_running(ours)
         answer = request.result()
     assert answer.status == 503
     assert answer.json()["type"] == "HostLostError"
@@ -87,7 +82,7 @@ def test_kill_9_of_the_host_costs_the_calls_in_it_only(server: JupyterServer, mo
 
         host.kill()
 
-        assert not remaining(others)
+        assert not still_running(others)
         assert request.result().status == 503
     assert mortal.execute("mortal_echo(n=3)").check().values[0]["text/plain"] == "{'n': 3}"
     assert server.get(f"fused/run/file/mortal_echo.json?kernel={mortal.id}&n=4").json() == {"n": 4}
@@ -102,7 +97,7 @@ def test_the_end_of_a_kernel_leaves_nothing(server: JupyterServer) -> None:
         announcement = Announcement.read(kernel.announcement_path)
         assert Path(announcement.address).exists()
 
-    assert not remaining(ours)
+    assert not still_running(ours)
     assert not kernel.announcement_path.exists()
     assert not Path(announcement.address).parent.exists()
 
@@ -119,10 +114,10 @@ def test_kill_9_of_the_server_leaves_a_host_only_with_its_kernel() -> None:
         server.process.kill()
         server.process.wait()
 
-        if remaining([process], seconds=10):
+        if still_running([process], seconds=10):
             assert ours[0].is_running()
             process.kill()
-        assert not remaining(ours)
+        assert not still_running(ours)
         kernel.client.stop_channels()
 
 
