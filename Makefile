@@ -50,7 +50,7 @@ notebooks: setup ## run the notebooks and store their outputs
 	$(BIN)/python scripts/run_notebooks.py
 
 bench: setup ## run the benchmarks
-	for script in pictures tables vector_tiles imports tiles; do echo "== $$script"; PYTHONPATH=scripts $(BIN)/python benchmarks/$$script.py; done
+	for script in pictures tables vector_tiles function_cache imports tiles; do echo "== $$script"; PYTHONPATH=scripts $(BIN)/python benchmarks/$$script.py; done
 
 clean: ## remove all that was built
 	rm -rf $(VENV) $(STATIC) js/node_modules site demo-output dist build
