@@ -141,7 +141,7 @@ class KeptValues:
             with draft.open("wb") as file:
                 file.writelines(pieces)
             draft.replace(path)
-        except BaseException:
+        except BaseException:  # also Ctrl-C: a draft that nobody finishes is rubbish
             draft.unlink(missing_ok=True)
             raise
 

@@ -100,7 +100,7 @@ class OwnModules:
         _stage.show()  # before it runs: dataclasses look up the module that they are made in
         try:
             exec(compiled(self.sources[name], filename), module.__dict__)  # noqa: S102 - what this product does
-        except BaseException:
+        except BaseException:  # whatever the module raises, it is not there then, as with any import
             del self.loaded[name]
             _stage.show()
             raise

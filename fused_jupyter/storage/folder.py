@@ -159,7 +159,7 @@ def _swap(stage: Path, target: Path, *, names: Sequence[str], stale: Sequence[st
             (stage / name).replace(target / name)
         for name in stale:
             (target / name).unlink(missing_ok=True)
-    except BaseException:
+    except BaseException:  # also Ctrl-C: the folder is as it was, or as it should be
         for name in names:
             (target / name).unlink(missing_ok=True)
         for path in saved.iterdir():
