@@ -76,6 +76,40 @@ def in_units(geometry: Any, tile: TileFrame) -> Any:
 
 POINTS = st.tuples(st.floats(-10, 60), st.floats(30, 75))
 RINGS = st.lists(POINTS, min_size=3, max_size=20)
+
+
+def area(shape: Any) -> Any:
+    """What a polygon covers; its parts may overlap."""
+    return shapely.union_all(shapely.make_valid(shapely.get_parts(shape)))
+
+
+@st.composite
+def stars(draw: st.DrawFn, bounds: tuple[float, float, float, float]) -> Any:
+    """Stars around a point, some with a hole, some together; they cross the edge of the bounds or lie outside."""
+    parts = []
+    west, south, east, north = bounds
+    for _ in range(draw(st.integers(1, 3))):
+        x, y = west + draw(st.floats(-0.1, 1.1)) * (east - west), south + draw(st.floats(-0.1, 1.1)) * (north - south)
+        radii = np.array(draw(st.lists(st.floats(0.001, 0.4), min_size=3, max_size=12))) * (north - south)
+        angles = np.linspace(0, 2 * np.pi, len(radii), endpoint=False)
+        star = np.column_stack([x + radii * np.cos(angles), y + radii * np.sin(angles)])
+        holes = [(star - [x, y]) / 3 + [x, y]] if draw(st.booleans()) else []
+        parts.append(shapely.Polygon(star, holes))
+    return parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts)
+
+
+@settings(max_examples=60, deadline=None)
+@given(shape=stars(tuple(NEAR.bounds)))
+def test_polygons_are_where_they_were(shape: Any) -> None:
+    """Within the tile, what is drawn differs from the polygon by rounding only."""
+    inside = shapely.box(0, 0, 4096, 4096)
+    expected = area(in_units(shape, NEAR)).intersection(inside)
+
+    drawn = shapely.union_all([area(shapely.geometry.shape(each["geometry"])) for each in read(table([shape]), NEAR)])
+
+    assert drawn.intersection(inside).symmetric_difference(expected).buffer(-1.5).is_empty
+
+
 SHAPES = st.one_of(
     st.none(),
     RINGS.map(shapely.Polygon),
