@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from collections.abc import Sequence
 
 from fused_jupyter.errors import ProtocolError
 
@@ -18,7 +19,16 @@ MAX_HEADER = 4 << 20
 MAX_BODY = 2 << 30
 """Bytes. Results of `fused.run` in the kernel can be large; responses over HTTP have a limit of their own."""
 
+MAX_PIECES = 1024
+"""Of a frame in one system call; what Linux and macOS take."""
+
 _LENGTHS = struct.Struct("!II")
+
+ELSEWHERE = 1 << 31
+"""Added to the length of a header: the body comes by another way, on which both sides have agreed."""
+
+PREFIX = _LENGTHS.size
+"""Bytes with which a frame begins, that tell how long it is."""
 
 
 def pack(header: bytes, body_length: int) -> bytes:
@@ -42,8 +52,7 @@ async def read_frame(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
         ProtocolError: the lengths are out of range.
     """
     try:
-        header_length, body_length = _LENGTHS.unpack(await reader.readexactly(_LENGTHS.size))
-        _check(header_length, body_length)
+        header_length, body_length = _usual_lengths(await reader.readexactly(PREFIX))
         header = await reader.readexactly(header_length)
         return header, await reader.readexactly(body_length) if body_length else b""
     except (asyncio.IncompleteReadError, ConnectionError) as exc:
@@ -57,21 +66,71 @@ def read_frame_sync(sock: socket.socket) -> tuple[bytes, memoryview]:
         EOFError: the peer closed the connection.
         ProtocolError: the lengths are out of range.
     """
-    header_length, body_length = _LENGTHS.unpack(_receive(sock, _LENGTHS.size))
-    _check(header_length, body_length)
-    return bytes(_receive(sock, header_length)), _receive(sock, body_length)
+    header_length, body_length = _usual_lengths(_receive(sock, PREFIX))
+    return bytes(_receive(sock, header_length)), _receive(sock, body_length) if body_length else memoryview(b"")
 
 
-def write_frame_sync(sock: socket.socket, header: bytes, *body: bytes | bytearray | memoryview) -> None:
-    """Send one frame on a blocking socket; the body may come in pieces."""
+def write_frame_sync(
+    sock: socket.socket, header: bytes, *body: bytes | bytearray | memoryview, descriptors: Sequence[int] = ()
+) -> None:
+    """Send one frame on a blocking socket; the body may come in pieces, and open files may go along."""
+    pieces = frame_pieces(header, *body)
+    if descriptors:
+        pieces = unsent(pieces, socket.send_fds(sock, pieces[:MAX_PIECES], descriptors))
+    while pieces:
+        pieces = unsent(pieces, sock.sendmsg(pieces[:MAX_PIECES]))
+
+
+def bodiless(header: bytes, body_length: int) -> bytes:
+    """A frame whose body goes by another way.
+
+    >>> frame_lengths(bodiless(b"{}", 5)[:PREFIX])
+    (2, 5, True)
+    """
+    _check(len(header), body_length)
+    return _LENGTHS.pack(len(header) | ELSEWHERE, body_length) + header
+
+
+def frame_pieces(header: bytes, *body: bytes | bytearray | memoryview) -> list[memoryview]:
+    """One frame, uncopied, for a single system call: the peer wakes once.
+
+    Raises:
+        ProtocolError: the frame is larger than the peer would accept.
+    """
     pieces = [memoryview(piece).cast("B") for piece in body if len(piece)]
-    head = pack(header, sum(len(piece) for piece in pieces))
-    if sum(len(piece) for piece in pieces) < 1 << 16:
-        sock.sendall(b"".join([head, *pieces]))  # one system call and one wake-up of the peer
-        return
-    sock.sendall(head)
-    for piece in pieces:
-        sock.sendall(piece)
+    return [memoryview(pack(header, sum(map(len, pieces)))), *pieces]
+
+
+def unsent(pieces: list[memoryview], count: int) -> list[memoryview]:
+    """What is left of a frame of which so many bytes were sent.
+
+    >>> [bytes(piece) for piece in unsent([memoryview(b"abc"), memoryview(b"def")], 4)]
+    [b'ef']
+    """
+    for number, piece in enumerate(pieces):
+        if count < len(piece):
+            return [piece[count:], *pieces[number + 1 :]]
+        count -= len(piece)
+    return []
+
+
+def frame_lengths(start: bytes | memoryview) -> tuple[int, int, bool]:
+    """Lengths of header and body, from the `PREFIX` bytes with which a frame begins, and whether the body is elsewhere.
+
+    Raises:
+        ProtocolError: they are out of range.
+    """
+    header_length, body_length = _LENGTHS.unpack(start)
+    is_elsewhere = header_length >= ELSEWHERE
+    header_length &= ~ELSEWHERE
+    _check(header_length, body_length)
+    return header_length, body_length, is_elsewhere
+
+
+def _usual_lengths(start: bytes | memoryview) -> tuple[int, int]:
+    header_length, body_length = _LENGTHS.unpack(start)
+    _check(header_length, body_length)  # also refuses a body that is elsewhere: nobody here has agreed on a way
+    return header_length, body_length
 
 
 def _check(header_length: int, body_length: int) -> None:
@@ -85,7 +144,7 @@ def _receive(sock: socket.socket, length: int) -> memoryview:
     buffer = memoryview(bytearray(length))
     got = 0
     while got < length:
-        count = sock.recv_into(buffer[got:])
+        count = sock.recv_into(buffer[got:], 0, socket.MSG_WAITALL)
         if count == 0:
             raise EOFError("the peer closed the connection")
         got += count
