@@ -90,6 +90,8 @@ export interface ViewState {
 
 export interface CustomMessage {
   kind: string;
+  /** The run that a `stop` of `%fused_top` is for. */
+  run?: string;
 }
 
 /** What we use of anywidget's model. */

@@ -39,8 +39,10 @@ export function resolveRoot(explicit: string, page: Page): string | null {
   return root.href.endsWith("/") ? root.href : `${root.href}/`;
 }
 
-/** Requests to one root; knows which headers they need. */
+/** Requests of one map to one root; knows which headers they need. */
 export class Server {
+  /** Tells this map from others: those that wait for the same workers take turns. server_ext/requests.py reads it. */
+  readonly client = randomName();
   #usesToken = false;
 
   constructor(
@@ -54,14 +56,14 @@ export class Server {
   }
 
   /**
-   * The headers for a URL: none outside the root, and none for a root of another origin.
+   * The headers for a URL: none outside the root, and none for a root of another origin, which would have to allow each.
    *
    * JupyterHub refuses a cookie without the XSRF header, even for GET; the token goes into a header and never into a URL.
    */
   headers(url: string): Record<string, string> {
     const target = new URL(url, this.page.href);
     if (!target.href.startsWith(this.root) || target.origin !== new URL(this.page.href).origin) return {};
-    const headers: Record<string, string> = {};
+    const headers: Record<string, string> = { "X-Fused-Client": this.client };
     const xsrf = cookieValue(this.page.cookie(), "_xsrf");
     if (xsrf) headers["X-XSRFToken"] = xsrf;
     if (this.#usesToken) headers.Authorization = `token ${this.page.token}`;
@@ -114,6 +116,12 @@ async function ping(server: Server, kernelId: string, signal: AbortSignal): Prom
   } catch (error) {
     return error instanceof Error && error.name === "TimeoutError" ? "gave no answer" : `failed: ${String(error)}`;
   }
+}
+
+/** Not `crypto.randomUUID`, which plain http lacks unless the server is on the same machine. */
+function randomName(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(8));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 function isRefused(response: Response): boolean {
