@@ -10,7 +10,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup js demo lab test check lint format docs notebooks bench clean chromium
+.PHONY: help setup js demo lab test check lint format docs notebooks bench soak kills clean chromium
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,8 +49,14 @@ docs: setup $(VENV)/.docs ## build the documentation into site/
 notebooks: setup ## run the notebooks and store their outputs
 	$(BIN)/python scripts/run_notebooks.py
 
+soak: setup ## ten minutes of everything at once, every answer checked; FOR=60 for less, SEED=1 to repeat
+	$(BIN)/python scripts/soak.py --seconds $(or $(FOR),600) $(if $(SEED),--seed $(SEED))
+
+kills: setup ## kill -9 of each kind of process, ten times each, at random moments; SEED=1 to repeat
+	$(BIN)/python scripts/kills.py $(if $(SEED),--seed $(SEED))
+
 bench: setup ## run the benchmarks
-	for script in pictures tables vector_tiles function_cache imports tiles; do echo "== $$script"; PYTHONPATH=scripts $(BIN)/python benchmarks/$$script.py; done
+	for script in pictures tables vector_tiles function_cache disk_cache imports calls official_client tiles; do echo "== $$script"; PYTHONPATH=scripts $(BIN)/python benchmarks/$$script.py; done
 
 clean: ## remove all that was built
 	rm -rf $(VENV) $(STATIC) js/node_modules site demo-output dist build

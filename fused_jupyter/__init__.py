@@ -20,10 +20,14 @@ from fused_jupyter._version import __version__
 if TYPE_CHECKING:
     from fused_jupyter import api, errors, types
     from fused_jupyter.api.cache import cache
+    from fused_jupyter.api.environment import set_env
+    from fused_jupyter.api.files import download, file_path
     from fused_jupyter.api.load import load
     from fused_jupyter.api.profile import Profile
     from fused_jupyter.api.result import RunResult
-    from fused_jupyter.api.run import run, run_result
+    from fused_jupyter.api.results import CachedResult, CacheInfo, cache_info, clear_cache, list_cache
+    from fused_jupyter.api.run import run, run_async, run_result
+    from fused_jupyter.api.runs import ActiveRun, cancel, runs
     from fused_jupyter.api.udf import Udf, udf
     from fused_jupyter.magics import load_ipython_extension as load_ipython_extension
     from fused_jupyter.magics import unload_ipython_extension as unload_ipython_extension
@@ -32,6 +36,9 @@ if TYPE_CHECKING:
     from fused_jupyter.widgets import FusedMap, TileLayer
 
 __all__ = [
+    "ActiveRun",
+    "CacheInfo",
+    "CachedResult",
     "FusedMap",
     "Options",
     "Profile",
@@ -41,15 +48,27 @@ __all__ = [
     "__version__",
     "api",
     "cache",
+    "cache_info",
+    "cancel",
+    "clear_cache",
+    "download",
     "errors",
+    "file_path",
+    "list_cache",
     "load",
     "run",
+    "run_async",
     "run_result",
+    "runs",
+    "set_env",
     "types",
     "udf",
 ]
 
 _HOMES = {
+    "ActiveRun": "fused_jupyter.api.runs",
+    "CacheInfo": "fused_jupyter.api.results",
+    "CachedResult": "fused_jupyter.api.results",
     "FusedMap": "fused_jupyter.widgets",
     "Options": "fused_jupyter.settings",
     "Profile": "fused_jupyter.api.profile",
@@ -58,10 +77,19 @@ _HOMES = {
     "Udf": "fused_jupyter.api.udf",
     "_jupyter_server_extension_points": "fused_jupyter.server_ext",
     "cache": "fused_jupyter.api.cache",
+    "cache_info": "fused_jupyter.api.results",
+    "cancel": "fused_jupyter.api.runs",
+    "clear_cache": "fused_jupyter.api.results",
+    "download": "fused_jupyter.api.files",
+    "file_path": "fused_jupyter.api.files",
+    "list_cache": "fused_jupyter.api.results",
     "load": "fused_jupyter.api.load",
     "load_ipython_extension": "fused_jupyter.magics",
     "run": "fused_jupyter.api.run",
+    "run_async": "fused_jupyter.api.run",
     "run_result": "fused_jupyter.api.run",
+    "runs": "fused_jupyter.api.runs",
+    "set_env": "fused_jupyter.api.environment",
     "udf": "fused_jupyter.api.udf",
     "unload_ipython_extension": "fused_jupyter.magics",
 }

@@ -6,11 +6,15 @@ FusedError                      500
 │   └── UdfNotFoundError        404   there is no such file or folder to load
 ├── UdfExistsError              409   something is there already
 ├── ArgumentError               422   an argument does not fit its parameter
+├── UnknownRunError             404   no such run waits or goes on
 ├── TileError                   400   z/x/y is no tile
 ├── FormatError                 400   an unknown format
 │   └── NotAcceptableError      406   a format that cannot hold the value
 ├── UdfRuntimeError             422   the UDF raised
+│   ├── UdfMemoryError          422   the UDF needed more memory than a call may have
+│   └── UdfRecursionError       422   UDFs run each other deeper than they may
 ├── UdfSerializationError       422   the UDF returned what no format can carry
+├── DownloadError               502   a file could not be fetched
 ├── UdfTimeoutError             504   the deadline passed; the worker was stopped
 ├── WorkerLostError             500   the process of this call died
 ├── CancelledRunError           499   the caller went away or pressed stop
@@ -66,10 +70,13 @@ class FusedError(Exception):
         self.child_exception_class = child_exception_class
         self.retry_after = retry_after
         self.stdout = ""
-        """What the run had printed when it failed; like the three below filled in by whoever ran it."""
+        """What the run had printed when it failed; like those below filled in by whoever ran it."""
         self.stderr = ""
         self.seconds = 0.0
         self.peak_memory = 0
+        self.run_id = ""
+        """The run that failed, as the log of the host calls it."""
+        self.queue_seconds = 0.0
 
     def __str__(self) -> str:
         return self.message
@@ -136,6 +143,12 @@ class ArgumentError(FusedError, ValueError):
     status = 422
 
 
+class UnknownRunError(FusedError):
+    """No run of that id waits or goes on."""
+
+    status = 404
+
+
 class TileError(FusedError, ValueError):
     """The tile indices are no tile."""
 
@@ -160,10 +173,24 @@ class UdfRuntimeError(FusedError, RuntimeError):
     status = 422
 
 
+class UdfMemoryError(UdfRuntimeError):
+    """The UDF needed more memory than a call may have; it was stopped."""
+
+
+class UdfRecursionError(UdfRuntimeError, RecursionError):
+    """UDFs run each other deeper than they may; the message names them."""
+
+
 class UdfSerializationError(FusedError):
     """The UDF returned a value that no response format can carry."""
 
     status = 422
+
+
+class DownloadError(FusedError, OSError):
+    """A file could not be fetched; nothing, or what was there before, is in its place."""
+
+    status = 502
 
 
 class UdfTimeoutError(FusedError, RuntimeError):
@@ -171,11 +198,31 @@ class UdfTimeoutError(FusedError, RuntimeError):
 
     status = 504
 
+    @classmethod
+    def after(cls, seconds: float, *, udf: str) -> Self:
+        """The error of a run that was stopped after so long."""
+        return cls(f"{udf} ran longer than {seconds:g} s and was stopped; do less, or raise the timeout", udf=udf)
+
+    @classmethod
+    def in_kernel(cls, seconds: float, *, udf: str) -> Self:
+        """The error of a run in the kernel that nobody waits for any longer."""
+        return cls(
+            f'{udf} runs in the kernel (engine="kernel"), which gave no answer within {seconds:g} s: a cell keeps it '
+            "busy, or the UDF takes that long. It cannot be stopped there and goes on; do less, wait for the cell, or "
+            "let it run in a worker with --use",
+            udf=udf,
+        )
+
 
 class WorkerLostError(FusedError):
     """The worker process of this call died; other calls are not affected."""
 
     status = 500
+
+    @classmethod
+    def after_nonsense(cls, *, udf: str) -> Self:
+        """The error of a run whose worker sent what no worker sends."""
+        return cls(f"{udf} wrote into files that are not its own, and its process was stopped", udf=udf)
 
 
 class CancelledRunError(FusedError):
@@ -226,11 +273,15 @@ _BY_NAME: dict[str, type[FusedError]] = {
         UdfNotFoundError,
         UdfExistsError,
         ArgumentError,
+        UnknownRunError,
         TileError,
         FormatError,
         NotAcceptableError,
         UdfRuntimeError,
+        UdfMemoryError,
+        UdfRecursionError,
         UdfSerializationError,
+        DownloadError,
         UdfTimeoutError,
         WorkerLostError,
         CancelledRunError,

@@ -13,6 +13,14 @@ def still_running(processes: Iterable[psutil.Process], *, seconds: float = 2.0) 
     return [process for process in left if _runs(process)]
 
 
+def command_of(process: psutil.Process) -> str:
+    """Its command line; empty where it has ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # or a zombie
+        return ""
+
+
 def _runs(process: psutil.Process) -> bool:
     try:
         return process.status() != psutil.STATUS_ZOMBIE

@@ -145,6 +145,12 @@ class Kernel:
         self.client = self._connect()
         self._has_extension = False
 
+    def reconnect(self) -> None:
+        """Connect again to a kernel that died and that the server has started anew."""
+        self.client.stop_channels()
+        self.client = self._connect()
+        self._has_extension = False
+
     def close(self) -> None:
         """End it."""
         self.client.stop_channels()
@@ -192,15 +198,26 @@ class JupyterServer:
         base_url: str = "/",
         application: str = "server",
         directory: Path | None = None,
+        home: Path | None = None,
         arguments: tuple[str, ...] = (),
         environment: Mapping[str, str] | None = None,
     ) -> None:
+        """Start it and wait until it answers.
+
+        Args:
+            base_url: where its addresses begin.
+            application: of Jupyter.
+            directory: of the notebooks.
+            home: of all that a user has; one of its own that ends with the server, unless an earlier one's is given.
+            arguments: of the command.
+            environment: variables beside those of this process.
+        """
         self._scratch = tempfile.TemporaryDirectory(prefix="fused-jupyter-")
-        home = Path(self._scratch.name)
+        home = home or Path(self._scratch.name)
         self.directory = directory or home / "notebooks"
         self.directory.mkdir(exist_ok=True)
         self.runtime_directory = home / "runtime"
-        self.runtime_directory.mkdir(mode=0o700)
+        self.runtime_directory.mkdir(mode=0o700, exist_ok=True)
         self.base_url = base_url
         self.port = free_port()
         self.token = secrets.token_hex(16)

@@ -26,6 +26,8 @@ def pytest_configure() -> None:
     # Hosts that tests start must not announce themselves to the user's own Jupyter server, nor fill the user's cache.
     os.environ["JUPYTER_RUNTIME_DIR"] = f"{_scratch.name}/runtime"
     os.environ["FUSED_CACHE_DIRECTORY"] = f"{_scratch.name}/cache"
+    os.environ["FUSED_LEARN_PRELOAD"] = "0"  # templates that grow would replace workers in the middle of a test
+    os.environ["FUSED_MOUNT_DIRECTORY"] = f"{_scratch.name}/mount"
 
 
 def pytest_unconfigure() -> None:
@@ -35,7 +37,7 @@ def pytest_unconfigure() -> None:
 @pytest.fixture
 def options(tmp_path: Path) -> Options:
     """Two workers that start fast and keep their results in `tmp_path`."""
-    return Options(workers=2, preload=PRELOAD, cache_directory=str(tmp_path / "cache"))
+    return Options(workers=2, preload=PRELOAD, learn_preload=False, cache_directory=str(tmp_path / "cache"))
 
 
 @pytest.fixture(scope="session")

@@ -114,16 +114,16 @@ def cache(
     }
     policy = Policy().changed(said)
     if func is None:
-        return functools.partial(cached, policy=policy, values=_values)
+        return functools.partial(cached, policy=policy, values=kept_values)
     if not callable(func):
         raise ArgumentError(
             f"@fused.cache: got {func!r}, need a function; options go by keyword, e.g. cache_max_age='1h'"
         )
-    return cached(func, policy, _values)
+    return cached(func, policy, kept_values)
 
 
 @functools.cache
-def _values() -> KeptValues:
+def kept_values() -> KeptValues:
     """The files of this process's user; made by the first call, as importing must touch no disk."""
     from fused_jupyter.caching.kept import KeptValues
 

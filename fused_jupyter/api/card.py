@@ -24,14 +24,22 @@ def card(definition: UdfDefinition) -> str:
         state = f"host {runtime.link.pid} running" if runtime.link.pid else "the host starts with the first call"
     except NoServerError as exc:
         rows, state = f"<div style='opacity:.75'>{html.escape(exc.message)}</div>", "no Jupyter server"
-    about = html.escape(definition.description.partition("\n")[0])
+    about = [definition.description.partition("\n")[0], _of_the_notebook(definition)]
     return (
         "<div style='font-size:13px;line-height:1.6'>"
         f"<div><code style='font-weight:600'>{html.escape(definition.signature)}</code></div>"
-        f"{f'<div>{about}</div>' if about else ''}{rows}"
+        f"{''.join(f'<div>{html.escape(line)}</div>' for line in about if line)}{rows}"
         f"<div style='opacity:.75'>{html.escape(state)} · next: <code>{definition.name}()</code> "
         f"<code>{definition.name}.map()</code> <code>{definition.name}.file_url()</code></div></div>"
     )
+
+
+def _of_the_notebook(definition: UdfDefinition) -> str:
+    """What it has of the notebook, beside its own code."""
+    parts = ["runs in the kernel and sees its variables"] if definition.runs_in_kernel else []
+    if definition.uses:
+        parts.append(f"uses {', '.join(definition.uses)} as of now: run the cell again when they change")
+    return " · ".join(parts)
 
 
 def _address_row(kind: str, path: str, kernel_id: str) -> str:

@@ -36,6 +36,8 @@ class RunResult:
     """Bytes that the run needed at most, beyond what its process had before; 0 where it is not known."""
     cached: bool = False
     """Whether it had run before."""
+    run_id: str = ""
+    """The run that made it, as the host's log and `%fused_top` call it."""
     error: FusedError | None = None
     """What went wrong."""
 

@@ -1,11 +1,12 @@
-"""`fused.run`: run a UDF and give the Python object, or all that is known of the run."""
+"""`fused.run` and `fused.run_async`: run a UDF and give the Python object, or all that is known of the run."""
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeVar
 
 from fused_jupyter.api.profile import Profile
 from fused_jupyter.api.result import RunResult
@@ -21,14 +22,23 @@ from fused_jupyter.errors import (
 from fused_jupyter.runtime import current
 from fused_jupyter.runtime.outcome import Outcome, hide, show
 from fused_jupyter.tiles import Tile
-from fused_jupyter.udfs import parse_max_age
+from fused_jupyter.udfs import KERNEL_ENGINE, parse_max_age, placed
 
 T = TypeVar("T")
+OnText = Callable[[str, str], None]
 
 _WORTH_A_RETRY = (BusyError, HostLostError, UdfTimeoutError, WorkerLostError)
 """What may go well the next time. A UDF that raised would raise again."""
 
-_CHOICES: dict[str, tuple[str, ...]] = {"engine": ("local", "remote", "realtime"), "type": ("tile", "file")}
+_OPTIONS = frozenset(
+    {
+        *("x", "y", "z", "type", "engine", "instance_type", "disk_size_gb", "sync"),
+        *("cache_max_age", "cache", "max_retry", "verbose", "_return_response", "_ignore_unknown_arguments"),
+    }
+)
+"""What `run` has keywords for."""
+
+_CHOICES: dict[str, tuple[str, ...]] = {"engine": ("local", "remote", "realtime", "kernel"), "type": ("tile", "file")}
 
 
 def run(  # noqa: PLR0913 - those of the reference
@@ -43,7 +53,7 @@ def run(  # noqa: PLR0913 - those of the reference
     max_retry: int | None = None,
     verbose: bool | None = None,
     type: Literal["tile", "file"] | None = None,  # noqa: A002 - the name in the reference
-    engine: Literal["local", "remote", "realtime"] | None = None,
+    engine: Literal["local", "remote", "realtime", "kernel"] | None = None,
     instance_type: str | None = None,
     disk_size_gb: int | None = None,
     sync: bool | None = None,
@@ -70,10 +80,11 @@ def run(  # noqa: PLR0913 - those of the reference
         max_retry: how often to try again when the process was lost, the time was up or no worker was free.
         verbose: False shows nothing of what the UDF prints.
         type: `file` hands `x`, `y` and `z` to the UDF as arguments; `tile` insists on them.
-        engine: where Fused's cloud would run it, like the two below; here it runs in a worker of this machine.
-        instance_type: see `engine`.
-        disk_size_gb: see `engine`.
-        sync: True, the only way there is.
+        engine: `kernel` runs it in this thread of the notebook's kernel, where it sees all variables; `local`, `remote`
+            and `realtime` in a worker of this machine. By default as the UDF says.
+        instance_type: as the one below, of Fused's cloud only.
+        disk_size_gb: see `instance_type`.
+        sync: False for something to be awaited, as `run_async` gives.
         _return_response: give a `RunResult`, as `run_result` does.
         _ignore_unknown_arguments: leave out arguments that the UDF has no parameter for.
         **arguments: arguments of the UDF.
@@ -109,11 +120,47 @@ def run(  # noqa: PLR0913 - those of the reference
         "instance_type": instance_type,
         "disk_size_gb": disk_size_gb,
         "sync": sync,
+        "_return_response": _return_response or None,
+        "_ignore_unknown_arguments": _ignore_unknown_arguments or None,
     }
     call = _Call.of(_udf(udf), options, {**arguments, **(parameters or {})})
-    if _ignore_unknown_arguments:
-        call = call.without_unknown()
-    return call.result() if _return_response else call.value()
+    return call.finish(_AwaitedRuns()) if call.is_awaited else _at_once(call.finish(_BlockingRuns()))
+
+
+async def run_async(
+    udf: Udf | str | None = None, *, parameters: Mapping[str, Any] | None = None, **options: Any
+) -> Any:
+    """Run a UDF as `run` does, and wait for it in an event loop: of a notebook, or of `asyncio.run`.
+
+    The loop goes on meanwhile. Many runs may be awaited at a time; as many of them run as there are workers. What one
+    prints appears where it is awaited. To cancel the wait stops the run: by `Task.cancel`, by `asyncio.timeout`, or by
+    stopping the cell.
+
+    Inside a UDF the run is a thread of the same process, which goes on when the wait for it is cancelled.
+
+    Args:
+        udf: a UDF, or the name of a registered one.
+        parameters: arguments of the UDF.
+        **options: as for `run`.
+
+    Returns:
+        The object that the UDF returned.
+
+    Raises:
+        FusedError: as `run` does.
+
+    >>> import asyncio
+    >>> from fused_jupyter import udf
+    >>> @udf
+    ... def double(n: int = 2):
+    ...     return 2 * n
+    >>> async def main():
+    ...     return await asyncio.gather(*(run_async(double, n=n) for n in range(3)))
+    >>> asyncio.run(main())
+    [0, 2, 4]
+    """
+    arguments = {name: options.pop(name) for name in options.keys() - _OPTIONS} | dict(parameters or {})
+    return await _Call.of(_udf(udf), options, arguments).finish(_AwaitedRuns())
 
 
 def run_result(udf: Udf | str | None = None, **options: Any) -> RunResult:
@@ -177,43 +224,63 @@ class _Call:
     cache_max_age: str | None
     max_retry: int
     is_shown: bool
+    gives_result: bool
+    """Whether a `RunResult` is wanted, not the object."""
+    is_awaited: bool
 
     @classmethod
     def of(cls, udf: Udf, options: Mapping[str, Any], arguments: Mapping[str, Any]) -> _Call:
-        own = {parameter.name for parameter in udf.definition.parameters if parameter.kind != "variadic"}
         said = {name: value for name, value in options.items() if value is not None}
+        if not said:  # as most calls
+            return cls(
+                udf=udf,
+                arguments=arguments,
+                tile=None,
+                cache_max_age=None,
+                max_retry=0,
+                is_shown=True,
+                gives_result=False,
+                is_awaited=False,
+            )
+        own = {parameter.name for parameter in udf.definition.parameters if parameter.kind != "variadic"}
         indices: dict[str, Any] = {name: said.pop(name) for name in ("x", "y", "z") if name in said}
         of_the_udf = {name: said.pop(name) for name in own & said.keys()}
         _check(said)
+        if (engine := said.get("engine")) and (engine == KERNEL_ENGINE) is not udf.definition.runs_in_kernel:
+            udf = Udf(placed(udf.definition, engine))
         tile = _tile(udf, indices, kind=said.get("type"))
+        arguments = {**of_the_udf, **({} if tile else indices), **arguments}
+        if said.get("_ignore_unknown_arguments", False):
+            arguments = _known(arguments, udf)
         return cls(
             udf=udf,
-            arguments={**of_the_udf, **({} if tile else indices), **arguments},
+            arguments=arguments,
             tile=tile,
             cache_max_age=_max_age(said),
             max_retry=said.get("max_retry", 0),
             is_shown=said.get("verbose", True),
+            gives_result=said.get("_return_response", False),
+            is_awaited=not said.get("sync", True),
         )
 
-    def without_unknown(self) -> _Call:
-        """The same without arguments that the UDF has no parameter for."""
-        if any(parameter.kind == "variadic" for parameter in self.udf.definition.parameters):
-            return self
-        own = {parameter.name for parameter in self.udf.definition.parameters}
-        return replace(self, arguments={name: value for name, value in self.arguments.items() if name in own})
+    @property
+    def on_text(self) -> OnText:
+        """Takes what the UDF prints."""
+        return show if self.is_shown else hide
 
-    def value(self) -> Any:
-        """Run it and give the object."""
-        if not self.is_shown:
-            return self._tried(self._outcome).value
-        return self._tried(
-            lambda: current().run(self.udf.definition, self.arguments, tile=self.tile, cache_max_age=self.cache_max_age)
-        )
+    async def finish(self, runs: _Runs) -> Any:
+        """Run it and give what is wanted."""
+        if self.gives_result:
+            return await self._result(runs)
+        return await (self._tried(runs.value, runs) if self.is_shown else self._silent(runs))
 
-    def result(self) -> RunResult:
-        """Run it and give all that is known."""
+    async def _silent(self, runs: _Runs) -> Any:
+        return (await self._tried(runs.outcome, runs)).value
+
+    async def _result(self, runs: _Runs) -> RunResult:
+        """All that is known."""
         try:
-            outcome = self._tried(self._outcome)
+            outcome = await self._tried(runs.outcome, runs)
         except FusedError as exc:
             return RunResult(
                 udf=self.udf,
@@ -221,6 +288,7 @@ class _Call:
                 stderr=exc.stderr,
                 seconds=exc.seconds,
                 peak_memory=exc.peak_memory,
+                run_id=exc.run_id,
                 error=exc,
             )
         return RunResult(
@@ -231,28 +299,86 @@ class _Call:
             seconds=outcome.seconds,
             peak_memory=outcome.peak_memory,
             cached=outcome.cached,
+            run_id=outcome.run_id,
         )
 
-    def _outcome(self) -> Outcome:
-        return current().outcome(
-            self.udf.definition,
-            self.arguments,
-            tile=self.tile,
-            cache_max_age=self.cache_max_age,
-            on_text=show if self.is_shown else hide,
-        )
-
-    def _tried(self, run: Callable[[], T]) -> T:
+    async def _tried(self, run: Callable[[_Call], Awaitable[T]], runs: _Runs) -> T:
         """What `run` gives, asked again where that may help."""
         tries_left = self.max_retry
         while True:
             try:
-                return run()
+                return await run(self)
             except _WORTH_A_RETRY as exc:
                 if tries_left <= 0:
                     raise
                 tries_left -= 1
-                time.sleep(exc.retry_after or 0)
+                await runs.pause(exc.retry_after or 0)
+
+
+class _Runs(Protocol):
+    """How runs are waited for."""
+
+    async def value(self, call: _Call) -> Any:
+        """The object."""
+        ...
+
+    async def outcome(self, call: _Call) -> Outcome:
+        """All that is known of a run that went well."""
+        ...
+
+    async def pause(self, seconds: float) -> None:
+        """Wait before the next try."""
+        ...
+
+
+class _AwaitedRuns:
+    """In an event loop."""
+
+    async def value(self, call: _Call) -> Any:
+        return await current().run_async(
+            call.udf.definition, call.arguments, tile=call.tile, cache_max_age=call.cache_max_age
+        )
+
+    async def outcome(self, call: _Call) -> Outcome:
+        return await current().outcome_async(
+            call.udf.definition,
+            call.arguments,
+            tile=call.tile,
+            cache_max_age=call.cache_max_age,
+            on_text=call.on_text,
+        )
+
+    async def pause(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class _BlockingRuns:
+    """In the calling thread: nothing here suspends, so `_at_once` can run what awaits it."""
+
+    async def value(self, call: _Call) -> Any:
+        return current().run(call.udf.definition, call.arguments, tile=call.tile, cache_max_age=call.cache_max_age)
+
+    async def outcome(self, call: _Call) -> Outcome:
+        return current().outcome(
+            call.udf.definition,
+            call.arguments,
+            tile=call.tile,
+            cache_max_age=call.cache_max_age,
+            on_text=call.on_text,
+        )
+
+    async def pause(self, seconds: float) -> None:
+        time.sleep(seconds)  # noqa: ASYNC251 - as the class says
+
+
+def _at_once(coroutine: Coroutine[Any, Any, T]) -> T:
+    """The value of a coroutine that never suspends."""
+    try:
+        coroutine.send(None)
+    except StopIteration as exc:
+        value: T = exc.value
+        return value
+    raise AssertionError("a blocking run was suspended")
 
 
 def _udf(udf: Udf | str | None) -> Udf:
@@ -271,8 +397,14 @@ def _check(options: Mapping[str, Any]) -> None:
     retries = options.get("max_retry", 0)
     if not isinstance(retries, int) or retries < 0:
         raise ArgumentError(f"max_retry: got {retries!r}, need a whole number, 0 or more")
-    if not options.get("sync", True):
-        raise ArgumentError("sync: got False, and a run that does not wait is not there; asyncio.to_thread makes one")
+
+
+def _known(arguments: Mapping[str, Any], udf: Udf) -> Mapping[str, Any]:
+    """Those that the UDF has a parameter for."""
+    if any(parameter.kind == "variadic" for parameter in udf.definition.parameters):
+        return arguments
+    own = {parameter.name for parameter in udf.definition.parameters}
+    return {name: value for name, value in arguments.items() if name in own}
 
 
 def _tile(udf: Udf, indices: Mapping[str, int], *, kind: str | None) -> Tile | None:

@@ -12,9 +12,11 @@ from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO, overload
 from urllib.parse import quote, urlencode
 
+from fused_jupyter.api.addresses import as_query
 from fused_jupyter.api.attributes import defined_name, defined_names, missing_attribute
 from fused_jupyter.api.card import card
 from fused_jupyter.api.headers import Header, header_modules
+from fused_jupyter.api.variables import use_variables, warn_of_variables
 from fused_jupyter.errors import ArgumentError, UdfDefinitionError, UnknownUdfError
 from fused_jupyter.formats import STYLE_NAMES
 from fused_jupyter.runtime import current, current_kernel
@@ -22,10 +24,9 @@ from fused_jupyter.udfs import (
     Choices,
     HeaderModule,
     UdfDefinition,
+    names_to_use,
     parse,
-    plain,
     renamed,
-    text_of,
     with_default_parameters,
 )
 
@@ -100,17 +101,17 @@ class Udf:
 
     @property
     def engine(self) -> str | None:
-        """Where Fused's cloud would run it; here it runs in a worker of this machine."""
+        """Where it runs: `kernel` in the notebook's kernel; else, whatever Fused's cloud would do, in a worker here."""
         return self._definition.placement.get("engine")
 
     @property
     def disk_size_gb(self) -> int | None:
-        """As `engine`."""
+        """Only of Fused's cloud, as `region`."""
         return self._definition.placement.get("disk_size_gb")
 
     @property
     def region(self) -> str | None:
-        """As `engine`."""
+        """Only of Fused's cloud."""
         return self._definition.placement.get("region")
 
     @property
@@ -225,6 +226,27 @@ class Udf:
 
         return run_result(self, **parameters)
 
+    def delete_cache(self) -> int:
+        """Delete its kept results: of all its versions and arguments, whichever kernel of yours made them.
+
+        For when a file or a service that it reads has changed: its results do not know of that. Browsers keep what they
+        got from addresses with a version until they reload.
+
+        Returns:
+            How many results there were.
+
+        >>> @udf(cache_max_age="1h")
+        ... def double(n: int = 2):
+        ...     return 2 * n
+        >>> double(n=4)
+        8
+        >>> double.delete_cache() > 0, double.delete_cache()
+        (True, 0)
+        """
+        from fused_jupyter.api.results import delete_results
+
+        return delete_results(self.name)
+
     # -- keeping it
 
     def to_directory(self, path: str | os.PathLike[str] | None = None, *, overwrite: bool = False) -> Path:
@@ -245,6 +267,7 @@ class Udf:
         """
         from fused_jupyter.storage import write_folder
 
+        warn_of_variables(self.definition)
         target = Path(self.name if path is None else path).expanduser()
         return write_folder(self.definition, target, overwrite=overwrite)
 
@@ -260,6 +283,7 @@ class Udf:
         """
         from fused_jupyter.storage import write_archive
 
+        warn_of_variables(self.definition)
         target = Path(path).expanduser() if isinstance(path, (str, os.PathLike)) else path
         write_archive(self.definition, target, overwrite=overwrite)
 
@@ -316,7 +340,7 @@ class Udf:
         runtime = current_kernel()
         base_url = runtime.server().base_url
         token = runtime.grant(self.name)
-        texts = _as_text(self._carried(arguments) | drawing)
+        texts = as_query(self._carried(arguments) | drawing)
 
         def url() -> str:
             version = runtime.registry.get(self.name).digest
@@ -399,7 +423,7 @@ class Udf:
 
     def _url(self, path: str, parameters: Mapping[str, Any]) -> str:
         runtime = current_kernel()
-        query = urlencode({"kernel": runtime.kernel_id, **_as_text(self._carried(parameters))})
+        query = urlencode({"kernel": runtime.kernel_id, **as_query(self._carried(parameters))})
         return f"{runtime.server().url(path)}?{query}"
 
     def _is_registered(self) -> bool:
@@ -468,6 +492,7 @@ def udf(
     cache_max_age: str | int | None = None,
     default_parameters: Mapping[str, Any] | None = None,
     headers: Sequence[Header] | None = None,
+    use: str | Sequence[str] | None = None,
     engine: str | None = None,
     instance_type: str | None = None,
     disk_size_gb: int | None = None,
@@ -481,6 +506,7 @@ def udf(
     cache_max_age: str | int | None = None,
     default_parameters: Mapping[str, Any] | None = None,
     headers: Sequence[Header] | None = None,
+    use: str | Sequence[str] | None = None,
     engine: str | None = None,
     instance_type: str | None = None,
     disk_size_gb: int | None = None,
@@ -488,8 +514,8 @@ def udf(
 ) -> Udf | Callable[[Callable[..., Any]], Udf]:
     """Make a function a UDF and register it under its name.
 
-    The function is taken as text and runs elsewhere: it sees its own source, its header modules and `fused`, nothing
-    else of the notebook. With `%%fused_udf` the whole cell belongs to it.
+    The function is taken as text and runs elsewhere: it sees its own source, its header modules, `fused` and the
+    variables that it may `use`, nothing else of the notebook. With `%%fused_udf` the whole cell belongs to it.
 
     Args:
         function: the function; without it, `udf(...)` gives the decorator.
@@ -497,7 +523,9 @@ def udf(
         cache_max_age: how long a result answers for itself: seconds, or `10s`, `5m`, `48h`, `7d`; 0 keeps nothing.
         default_parameters: by parameter, the value where a call gives none; it wins over the one in the signature.
         headers: modules that travel with it: paths of Python files, or `{"module_name": ..., "source_code": ...}`.
-        engine: where Fused's cloud would run it, like the three below; here it runs in a worker of this machine.
+        use: names of the notebook's variables that travel with it, as they are now.
+        engine: `kernel` runs it in the notebook's kernel, where it sees all variables; every other name means a worker
+            of this machine, as those below mean something in Fused's cloud only.
         instance_type: see `engine`.
         disk_size_gb: see `engine`.
         region: see `engine`.
@@ -517,6 +545,7 @@ def udf(
         "cache_max_age": cache_max_age,
         "default_parameters": default_parameters,
         "headers": headers or (),
+        "use": use,
         "placement": {name: value for name, value in placement.items() if value is not None},
         # Else its text is read: in a worker the one above the UDF itself comes without its arguments.
         "is_decorated": function is None,
@@ -543,28 +572,9 @@ def _definition_of(function: Callable[..., Any], said: Mapping[str, Any]) -> Udf
             f"the source of {getattr(function, '__name__', function)!r} is not to be found; a UDF is a function "
             "written in a notebook cell or a file"
         ) from exc
+    rest = {name: value for name, value in said.items() if name != "use"}
     choices = Choices(
-        **{**said, "headers": header_modules(said["headers"])},
+        **{**rest, "headers": header_modules(said["headers"])},
         directory=os.getcwd(),  # noqa: PTH109 - a string is what travels
     )
-    return parse(source, choices)
-
-
-def _as_text(parameters: Mapping[str, Any]) -> dict[str, str]:
-    """Arguments as a query carries them; None is left out.
-
-    Raises:
-        ArgumentError: one is nothing that a URL can carry.
-    """
-    import orjson
-
-    texts = {}
-    for name, value in parameters.items():
-        try:
-            is_compound = isinstance(value, (list, tuple, set, frozenset, Mapping))
-            text = orjson.dumps(plain(value)).decode() if is_compound else None if value is None else text_of(value)
-        except TypeError as exc:
-            raise ArgumentError(f"{name}: {exc}, which a URL could carry; pass data", parameter=name) from exc
-        if text is not None:
-            texts[name] = text
-    return texts
+    return use_variables(parse(source, choices), names_to_use(said["use"]), function.__globals__)

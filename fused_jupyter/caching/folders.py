@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import functools
 import os
+import random
 import re
 import time
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -55,6 +59,33 @@ def evict(files: Iterable[Path], *, size: int) -> None:
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)  # another process may be at it
             used -= length
+
+
+def is_sweep_due(written: int, *, size: int) -> bool:
+    """Whether who has written so many bytes had better look at the folder's size.
+
+    On average once for each twentieth of the size, however many processes write how little each.
+    """
+    return random.random() * size / 20 < written  # noqa: S311 - a die
+
+
+def sweep(lock: Path, files: Iterable[Path], *, size: int) -> None:
+    """`evict`, by one process at a time: the others have better things to do."""
+    with contextlib.suppress(OSError), lock.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        evict(files, size=size)
+
+
+@functools.cache
+def warn_of_network(directory: Path) -> None:
+    """Say once in each process that a cache is where machines share files."""
+    kind = network_file_system(directory)
+    if kind is not None:
+        warnings.warn(
+            f"the cache directory {directory} is on a network file system ({kind}), where equal calls may run "
+            "more than once; set FUSED_CACHE_DIRECTORY to a local one",
+            stacklevel=3,
+        )
 
 
 def network_file_system(directory: Path) -> str | None:

@@ -11,33 +11,15 @@ import itertools
 import mmap
 import os
 import pickle
-import random
-import struct
 import time
-import warnings
-import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from fused_jupyter.caching.folders import DRAFT, evict, network_file_system, private
-
-try:
-    from isal.isal_zlib import crc32 as _crc32
-except ImportError:  # no wheel for this platform: a tenth of the speed
-    _crc32 = zlib.crc32
-
-Piece = bytes | memoryview
-
-_HEADER = struct.Struct("!8sI")
-"""Magic, checksum of all that follows."""
-_MAGIC = b"FUSEDV1\n"
-_INDEX = struct.Struct("!dIQ")
-"""Created (seconds since the epoch), number of buffers, length of the pickle; then the length of each buffer."""
-_ALIGN = 64
-"""Buffers begin at its multiples, as the widest instructions of CPUs like it."""
+from fused_jupyter.caching.folders import DRAFT, is_sweep_due, network_file_system, private, sweep, warn_of_network
+from fused_jupyter.caching.packing import Packed, Piece, packed
 
 _MAPPED = 512 * 1024
 """Bytes from which mapping is faster: 10 MB in 0.4 ms, against 1.0 ms for reading them."""
@@ -71,15 +53,9 @@ class KeptValues:
         self._make_directories()
         self._size = size
         self._numbers = itertools.count()
-        network = network_file_system(directory)
-        self._may_map = network is None
+        self._may_map = network_file_system(directory) is None
         """A file that another machine deletes takes its pages along, and the process with them."""
-        if network is not None:
-            warnings.warn(
-                f"the cache directory {directory} is on a network file system ({network}), where equal calls may run "
-                "more than once; set FUSED_CACHE_DIRECTORY to a local one",
-                stacklevel=2,
-            )
+        warn_of_network(directory)
 
     def read(self, folder: str, key: str, *, oldest: float) -> Kept | None:
         """The value, if a whole file holds it that was made at a point in time or later."""
@@ -114,15 +90,33 @@ class KeptValues:
                 self._make_directories()
                 path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                 self._put(path, pieces)
-            # On average once for each twentieth of the size, however many processes write how little each.
-            if random.random() * self._size / 20 < length:  # noqa: S311 - a die
+            if is_sweep_due(length, size=self._size):
                 self.evict()
 
     def evict(self) -> None:
         """Bring the files under their limit, those used longest ago first; what dead processes left goes too."""
-        _, values, turns = self._directories
-        evict(values.glob("*/*/*"), size=self._size * 9 // 10)
-        evict(turns.glob("*"), size=self._size)
+        root, values, turns = self._directories
+        sweep(root / "functions.lock", values.glob("*/*/*"), size=self._size * 9 // 10)
+        sweep(root / "functions.lock", turns.glob("*"), size=self._size)
+
+    def usage(self) -> tuple[int, int]:
+        """How many values there are, and their bytes on disk."""
+        sizes = []
+        for path in self._directories[1].glob("*/*/*"):
+            with contextlib.suppress(OSError):
+                if path.suffix != DRAFT:
+                    sizes.append(path.stat().st_blocks * 512)
+        return len(sizes), sum(sizes)
+
+    def clear(self) -> int:
+        """Delete all values; gives how many there were."""
+        count = 0
+        for path in self._directories[1].glob("*/*/*"):
+            with contextlib.suppress(OSError):
+                if path.suffix != DRAFT:  # whoever writes that renames it in a moment
+                    path.unlink()
+                    count += 1
+        return count
 
     def turn(self, key: str) -> str:
         """The file to lock by whoever makes the value of this key."""
@@ -154,38 +148,17 @@ class KeptValues:
 
 
 def _pieces(value: Any, *, created: float) -> list[Piece]:
-    """The whole file, in pieces that are not copied together."""
     found: list[pickle.PickleBuffer] = []
     stream = pickle.dumps(value, protocol=5, buffer_callback=found.append)
-    buffers = [buffer.raw() for buffer in found]
-    lengths = struct.pack(f"!{len(buffers)}Q", *map(len, buffers))
-    pieces: list[Piece] = [_INDEX.pack(created, len(buffers), len(stream)) + lengths, stream]
-    end = _HEADER.size + sum(map(len, pieces))
-    for buffer in buffers:
-        pieces += [bytes(-end % _ALIGN), buffer]
-        end += -end % _ALIGN + len(buffer)
-    checksum = 0
-    for piece in pieces:
-        checksum = _crc32(piece, checksum)
-    return [_HEADER.pack(_MAGIC, checksum), *pieces]
+    return packed(stream, found, created=created)
 
 
 def _parse(content: memoryview, *, oldest: float) -> Kept | None:
-    if len(content) < _HEADER.size + _INDEX.size:
+    file = Packed(content)
+    if file.created < oldest or not file.is_intact:
         return None
-    magic, checksum = _HEADER.unpack_from(content)
-    created, count, length = _INDEX.unpack_from(content, _HEADER.size)
-    if created < oldest or magic != _MAGIC or _crc32(content[_HEADER.size :]) != checksum:
-        return None
-    lengths = struct.unpack_from(f"!{count}Q", content, _HEADER.size + _INDEX.size)
-    end = _HEADER.size + _INDEX.size + 8 * count + length
-    stream = content[end - length : end]
-    buffers = []
-    for length in lengths:
-        start = end + -end % _ALIGN
-        end = start + length
-        buffers.append(content[start:end])
+    stream, buffers = file.parts
     try:
-        return Kept(value=pickle.loads(stream, buffers=buffers), created=created)  # noqa: S301 - from a private directory
+        return Kept(value=pickle.loads(stream, buffers=buffers), created=file.created)  # noqa: S301 - from a private directory
     except Exception:  # noqa: BLE001 - made by other versions of the classes in it
         return None

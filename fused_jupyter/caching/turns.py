@@ -40,6 +40,11 @@ class Turn:
         self.error: Exception | None = None
         """What the function raised in the other call, where it failed."""
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether it has looked, and so has to be ended."""
+        return self._file >= 0
+
     def look(self) -> State:
         """See whether it is the caller's turn.
 

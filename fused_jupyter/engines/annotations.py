@@ -19,7 +19,9 @@ import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from fused_jupyter.engines.mount_paths import make_mount, path_map_of, with_real_paths
 from fused_jupyter.engines.places import is_measured, with_places
+from fused_jupyter.storage.mount import PathMap
 from fused_jupyter.udfs import UdfDefinition, decorator_of
 
 _MODULES = {
@@ -59,7 +61,13 @@ _CLASSES = {
 
 def code_of(definition: UdfDefinition) -> types.CodeType:
     """The code of a UDF's module, compiled once."""
-    return _code(definition.source, definition.filename, definition.entrypoint, is_measured=is_measured.get())
+    source = definition.source
+    code, names_mount = _code(
+        source, definition.filename, definition.entrypoint, is_measured=is_measured.get(), paths=path_map_of(source)
+    )
+    if names_mount:
+        make_mount()
+    return code
 
 
 def annotations_of(function: Callable[..., Any], names: Iterable[str]) -> dict[str, Any]:
@@ -71,7 +79,10 @@ def annotations_of(function: Callable[..., Any], names: Iterable[str]) -> dict[s
 
 
 @functools.lru_cache(maxsize=256)
-def _code(source: str, filename: str, entrypoint: str, *, is_measured: bool) -> types.CodeType:
+def _code(
+    source: str, filename: str, entrypoint: str, *, is_measured: bool, paths: PathMap | None
+) -> tuple[types.CodeType, bool]:
+    """The code, and whether it names the mount directory."""
     tree = ast.parse(source, filename)
     symbols = symtable.symtable(source, filename, "exec").get_symbols()
     made = {each.get_name() for each in symbols if each.is_assigned() or each.is_imported() or each.is_namespace()}
@@ -79,7 +90,8 @@ def _code(source: str, filename: str, entrypoint: str, *, is_measured: bool) -> 
         if isinstance(node, ast.FunctionDef) and node.name == entrypoint:
             _quote(node, unless=made)
             _drop_arguments_of_decorator(node)
-    return compile(with_places(tree) if is_measured else tree, filename, "exec", dont_inherit=True)
+    names_mount = with_real_paths(tree, paths)
+    return compile(with_places(tree) if is_measured else tree, filename, "exec", dont_inherit=True), names_mount
 
 
 def _quote(function: ast.FunctionDef, *, unless: set[str]) -> None:

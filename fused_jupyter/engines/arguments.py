@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fused_jupyter.engines.annotations import annotations_of
+from fused_jupyter.engines.mount_paths import real_value
 from fused_jupyter.engines.spatial import SPATIAL, Area, area_arguments, tile_frame
 from fused_jupyter.udfs import COERCERS, Parameter, UdfDefinition, as_text, bind, coerce
 
@@ -25,7 +26,7 @@ def bound_arguments(definition: UdfDefinition, given: Mapping[str, Any], area: A
 def typed_arguments(
     function: Callable[..., Any], parameters: Sequence[Parameter], bound: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The same as the annotations of the function ask for.
+    """The same as the annotations of the function ask for, with the real paths of the mount directory.
 
     Raises:
         ArgumentError: one does not fit.
@@ -38,9 +39,9 @@ def typed_arguments(
         is_own = own.get(name, "variadic") != "variadic"
         annotation = annotations.get(name if is_own else rest, inspect.Parameter.empty)
         if not is_own and annotation is inspect.Parameter.empty:
-            typed[name] = None if value is None else as_text(value)  # as in Fused, wherever it came from
+            typed[name] = None if value is None else real_value(as_text(value))  # as in Fused, wherever it came from
         else:
             made = coerce(value, annotation, parameter=name, coercers=ALL_COERCERS)
             # No annotation, or one that says nothing to us: a tile is a GeoDataFrame then.
-            typed[name] = tile_frame(made) if isinstance(made, Area) else made
+            typed[name] = tile_frame(made) if isinstance(made, Area) else real_value(made)
     return typed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import importlib
 import linecache
@@ -13,20 +14,33 @@ import traceback
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from fused_jupyter.engines.annotations import code_of
 from fused_jupyter.engines.arguments import bound_arguments, typed_arguments
 from fused_jupyter.engines.headers import OwnModules, only_looking, remember_all_lines, remember_lines
+from fused_jupyter.engines.memory import PeakMemory
+from fused_jupyter.engines.nesting import Level
 from fused_jupyter.engines.sampling import LineSampler
 from fused_jupyter.engines.spatial import Area
-from fused_jupyter.errors import FusedError, UdfRuntimeError, UdfSerializationError
+from fused_jupyter.engines.variables import used_variables
+from fused_jupyter.errors import FusedError, UdfMemoryError, UdfRuntimeError, UdfSerializationError
 from fused_jupyter.formats import STYLE_NAMES, Style, Target, TileFrame, Wanted, encode
 from fused_jupyter.tiles import Tile
 from fused_jupyter.udfs import UdfDefinition
 from fused_jupyter.wire import Reply, Run
 
 Pieces = Sequence[bytes | memoryview]
+Notebook = Mapping[str, Any]
+"""Variables of a notebook, by name."""
+
+
+class Growth(Protocol):
+    """Measures what a run needs."""
+
+    @property
+    def growth(self) -> int:
+        """Bytes, at most, beyond what the process had before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,13 +52,22 @@ class Called:
     """How long the call took, top-level code of the cell included."""
 
 
-def execute(definition: UdfDefinition, run: Run, arguments: Mapping[str, Any]) -> tuple[Reply, Pieces]:
+def execute(
+    definition: UdfDefinition,
+    run: Run,
+    arguments: Mapping[str, Any],
+    *,
+    memory: Growth | None = None,
+    notebook: Notebook | None = None,
+) -> tuple[Reply, Pieces]:
     """Run a UDF and give its answer as bytes.
 
     Args:
         definition: the code.
         run: the request; its tile, its format.
         arguments: text from HTTP, or Python objects from the kernel.
+        memory: what measures the run, where it began before.
+        notebook: where names are looked up that the UDF's cell does not define, for a run in the kernel.
 
     Returns:
         The reply, and its body in one or more pieces.
@@ -55,15 +78,17 @@ def execute(definition: UdfDefinition, run: Run, arguments: Mapping[str, Any]) -
         UdfSerializationError: nothing can carry what it returned.
         FormatError: the format that was asked for is unknown, or cannot.
     """
+    memory = memory or PeakMemory()
     tile = None if run.tile is None else Tile(*run.tile)
     if run.returns == "object":
-        return _as_object(definition, run, arguments, tile=tile)
+        return _as_object(definition, run, arguments, tile=tile, memory=memory, notebook=notebook)
     # What the request gets wrong is said before the UDF runs for minutes.
     wanted = Wanted.of(run.extension, run.format, run.dtype_out_raster, run.dtype_out_vector, run.accept)
     own = {parameter.name for parameter in definition.parameters}
     drawing = {name: value for name, value in arguments.items() if name in STYLE_NAMES - own}
     target = Target(tile=None if tile is None else _frame(tile), style=Style.of(drawing), domain=run.domain)
-    called = call(definition, {n: v for n, v in arguments.items() if n not in drawing}, tile=tile)
+    own_arguments = {name: value for name, value in arguments.items() if name not in drawing}
+    called = call(definition, own_arguments, tile=tile, notebook=notebook)
     started = time.perf_counter()
     encoded = encode(called.value, wanted=wanted, target=target)
     reply = Reply(
@@ -75,24 +100,47 @@ def execute(definition: UdfDefinition, run: Run, arguments: Mapping[str, Any]) -
         extension=encoded.extension,
         headers=dict(encoded.headers),
         domain=encoded.domain,
+        peak_memory=memory.growth,
     )
     return reply, [encoded.body]
 
 
-def call(definition: UdfDefinition, arguments: Mapping[str, Any], *, tile: Tile | None = None) -> Called:
+def call(
+    definition: UdfDefinition,
+    arguments: Mapping[str, Any],
+    *,
+    tile: Tile | None = None,
+    notebook: Notebook | None = None,
+) -> Called:
     """Call a UDF and give what it returns, in this process.
 
     Raises:
         ArgumentError: an argument does not fit.
         UdfRuntimeError: the UDF raised.
+        UdfRecursionError: too many UDFs run each other already.
+        KeyboardInterrupt: in the kernel, where Ctrl-C is for the UDF.
     """
+    with Level(definition.name):
+        return _call(definition, arguments, tile, notebook)
+
+
+def _call(
+    definition: UdfDefinition, arguments: Mapping[str, Any], tile: Tile | None, notebook: Notebook | None
+) -> Called:
     area = None if tile is None else Area.of_tile(tile)
-    with _udf_errors(definition):  # before the cell's top-level code, which may take its time
+    errors = _UdfErrors(definition) if notebook is None else _UdfErrorsInKernel(definition)
+    with errors:  # before the cell's top-level code, which may take its time
         bound = bound_arguments(definition, arguments, area)
-    with _installed(definition) as module:
+    module = _new_module(definition)
+    # The UDF's module and its header modules are importable for as long as it runs.
+    with OwnModules(definition, module).importable(), _Inside(definition.directory):
         started = time.perf_counter()
-        function = _load(definition, module)
-        with _udf_errors(definition):
+        with errors:
+            if definition.uses:
+                module.__dict__.update(used_variables(definition))
+            if notebook is not None:
+                _look_up_in(notebook, module)
+            function = _load(definition, module)
             value = function(**typed_arguments(function, definition.parameters, bound))
         return Called(value=value, seconds=time.perf_counter() - started)
 
@@ -116,6 +164,7 @@ def top_level(definition: UdfDefinition) -> types.ModuleType:
 
     module.__dict__["__getattr__"] = header
     with _looked_at(definition, own):
+        module.__dict__.update(used_variables(definition))
         exec(code_of(definition), module.__dict__)  # noqa: S102 - what this product does
     return module
 
@@ -124,25 +173,32 @@ def top_level(definition: UdfDefinition) -> types.ModuleType:
 def _looked_at(definition: UdfDefinition, own: OwnModules) -> Iterator[None]:
     before = only_looking.set(True)
     try:
-        with own.importable(), _udf_errors(definition):
+        with own.importable(), _UdfErrors(definition):
             yield
     finally:
         only_looking.reset(before)
 
 
 def _as_object(
-    definition: UdfDefinition, run: Run, arguments: Mapping[str, Any], *, tile: Tile | None
+    definition: UdfDefinition,
+    run: Run,
+    arguments: Mapping[str, Any],
+    *,
+    tile: Tile | None,
+    memory: Growth,
+    notebook: Notebook | None,
 ) -> tuple[Reply, Pieces]:
     """The answer for the kernel, with the time of each line if it asks for it."""
     sampler = LineSampler(definition.filename) if run.profile else None
     with sampler or contextlib.nullcontext():
-        called = call(definition, arguments, tile=tile)
+        called = call(definition, arguments, tile=tile, notebook=notebook)
     pieces = _pickled(called.value, definition)
     reply = Reply(
         id=run.id,
         seconds=called.seconds,
         buffers=tuple(len(piece) for piece in pieces),
         profile=sampler.modules if sampler else None,
+        peak_memory=memory.growth,
     )
     return reply, pieces
 
@@ -153,21 +209,12 @@ def _frame(tile: Tile) -> TileFrame:
 
 def _load(definition: UdfDefinition, module: types.ModuleType) -> Callable[..., Any]:
     """The function, from fresh globals: what one call leaves behind, the next does not see."""
-    with _udf_errors(definition):
-        exec(code_of(definition), module.__dict__)  # noqa: S102 - what this product does
+    exec(code_of(definition), module.__dict__)  # noqa: S102 - what this product does
     function: Any = module.__dict__[definition.entrypoint]
     if hasattr(type(function), "definition"):
         function = function.__wrapped__  # `@fused.udf` made a Udf of it; other decorators are the user's wish
     wrapped: Callable[..., Any] = function
     return wrapped
-
-
-@contextlib.contextmanager
-def _installed(definition: UdfDefinition) -> Iterator[types.ModuleType]:
-    """The UDF's module and its header modules, importable for as long as it runs."""
-    module = _new_module(definition)
-    with OwnModules(definition, module).importable(), _inside(definition.directory):
-        yield module
 
 
 def _new_module(definition: UdfDefinition) -> types.ModuleType:
@@ -179,31 +226,61 @@ def _new_module(definition: UdfDefinition) -> types.ModuleType:
     return module
 
 
-@contextlib.contextmanager
-def _inside(directory: str) -> Iterator[None]:
+def _look_up_in(notebook: Notebook, module: types.ModuleType) -> None:
+    """Let names that the module does not define be those of a notebook, before they are Python's own.
+
+    A copy, made where Python looks last: a dict of another kind as globals would make each look slower.
+    """
+    own = module.__dict__.get("__builtins__", {})  # with the import of the UDF's header modules
+    seen = {name: value for name, value in tuple(notebook.items()) if not name.startswith("__")}
+    module.__dict__["__builtins__"] = {**vars(builtins), **seen, **{n: own[n] for n in ("__import__",) if n in own}}
+
+
+class _Inside:
     """Relative paths and local modules are those of the notebook."""
-    if not directory or not os.path.isdir(directory):  # noqa: PTH112 - hot path, no Path object needed
-        yield
-        return
-    os.chdir(directory)  # each time: the UDF before may have gone elsewhere, or removed where it was
-    sys.path.insert(0, directory)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(ValueError):
-            sys.path.remove(directory)
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory if directory and os.path.isdir(directory) else ""  # noqa: PTH112 - hot path, no Path object needed
+
+    def __enter__(self) -> None:
+        if self._directory:
+            os.chdir(self._directory)  # each time: the UDF before may have gone elsewhere, or removed where it was
+            sys.path.insert(0, self._directory)
+
+    def __exit__(self, *_: object) -> None:
+        if self._directory:
+            with contextlib.suppress(ValueError):
+                sys.path.remove(self._directory)
 
 
-@contextlib.contextmanager
-def _udf_errors(definition: UdfDefinition) -> Iterator[None]:
+class _UdfErrors:
     """What the UDF raises becomes a `UdfRuntimeError` made of text: the exception itself may not even pickle."""
-    try:
-        yield
-    except FusedError as exc:
-        exc.with_udf(definition.name)  # of our own API inside the UDF: it already says what is wrong
-        raise
-    except BaseException as exc:  # noqa: BLE001 - sys.exit and KeyboardInterrupt inside a UDF cost this call only
-        raise _described(exc, definition) from None
+
+    # A class, as generators that are context managers cost four times as much, and each call enters three of them.
+
+    def __init__(self, definition: UdfDefinition) -> None:
+        self._definition = definition
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, frames: types.TracebackType | None
+    ) -> None:
+        if isinstance(exc, FusedError):
+            exc.with_udf(self._definition.name)  # of our own API inside the UDF: it already says what is wrong
+        elif exc is not None:  # sys.exit and KeyboardInterrupt inside a UDF cost this call only
+            raise _described(exc, self._definition) from None
+
+
+class _UdfErrorsInKernel(_UdfErrors):
+    """The same where Ctrl-C stops the cell that runs the UDF."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, frames: types.TracebackType | None
+    ) -> None:
+        if not isinstance(exc, KeyboardInterrupt):
+            super().__exit__(kind, exc, frames)
 
 
 def _described(exc: BaseException, definition: UdfDefinition) -> UdfRuntimeError:
@@ -213,9 +290,10 @@ def _described(exc: BaseException, definition: UdfDefinition) -> UdfRuntimeError
     if line is None and isinstance(exc, SyntaxError) and exc.filename == definition.filename:
         line = exc.lineno
     message = _message(exc)
-    if isinstance(exc, NameError):
+    if isinstance(exc, NameError) and not definition.runs_in_kernel:
         message += _NAME_HINT
-    return UdfRuntimeError(
+    kind = UdfMemoryError if isinstance(exc, MemoryError) else UdfRuntimeError
+    return kind(
         message,
         udf=definition.name,
         line=line,
@@ -228,14 +306,19 @@ def _described(exc: BaseException, definition: UdfDefinition) -> UdfRuntimeError
 def _message(exc: BaseException) -> str:
     try:
         text = str(exc)
-    except Exception:  # noqa: BLE001 - the user's own __str__
+    except BaseException:  # noqa: BLE001 - the user's own __str__
         text = "its text cannot be made"
+    if len(text) > _LONGEST_MESSAGE:
+        text = f"{text[:_LONGEST_MESSAGE]}… ({len(text)} characters)"
     return f"{type(exc).__name__}: {text}" if text else type(exc).__name__
 
 
+_LONGEST_MESSAGE = 8000
+"""Characters. Some exceptions carry the data that they are about."""
+
 _NAME_HINT = (
     ". A UDF sees only its own cell and `fused`: import or load it inside the function, put it beside the function in "
-    "the %%fused_udf cell, or pass it as a parameter"
+    "the %%fused_udf cell, pass it as a parameter, or bring it in from the notebook with --use"
 )
 
 
@@ -253,9 +336,11 @@ def _pickled(value: Any, definition: UdfDefinition) -> list[bytes | memoryview]:
     try:
         stream = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
         return [stream, *(buffer.raw() for buffer in buffers)]
-    except Exception as exc:  # __reduce__ is the user's code and may raise anything
+    except MemoryError:
+        raise  # the worker says how much there may be
+    except BaseException as exc:  # __reduce__ is the user's code and may raise anything
         raise UdfSerializationError(
             f"the UDF returned {type(value).__module__}.{type(value).__qualname__}, which cannot leave its process "
-            f"({type(exc).__name__}: {exc}); return data, e.g. a DataFrame, an array, a dict or bytes",
+            f"({_message(exc)}); return data, e.g. a DataFrame, an array, a dict or bytes",
             udf=definition.name,
         ) from exc

@@ -18,11 +18,13 @@ import linecache
 import sys
 import threading
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any, NoReturn
 
+from fused_jupyter.engines.mount_paths import make_mount, path_map_of, with_real_paths
 from fused_jupyter.engines.places import is_measured, with_places
+from fused_jupyter.storage.mount import PathMap
 from fused_jupyter.udfs import UdfDefinition
 
 only_looking = ContextVar("only_looking", default=False)
@@ -43,7 +45,10 @@ def remember_all_lines(definition: UdfDefinition) -> None:
 
 def compiled(source: str, filename: str) -> types.CodeType:
     """The source as code, compiled once."""
-    return _compiled(source, filename, is_measured=is_measured.get())
+    code, names_mount = _compiled(source, filename, is_measured=is_measured.get(), paths=path_map_of(source))
+    if names_mount:
+        make_mount()
+    return code
 
 
 class OwnModules:
@@ -63,18 +68,13 @@ class OwnModules:
         if self.sources:
             self._give_import(module)
 
-    @contextlib.contextmanager
-    def importable(self) -> Iterator[None]:
+    def importable(self) -> contextlib.AbstractContextManager[None]:
         """Let others find them too: `importlib`, pickle, dataclasses.
 
         Modules that have their names already are hidden for as long as this lasts; so are those of a UDF that calls
         this one.
         """
-        _stage.enter(self)
-        try:
-            yield
-        finally:
-            _stage.leave(self)
+        return _Importable(self)
 
     def module(self, name: str) -> types.ModuleType:
         """A header module, which has run or, where it is importing the one that asks, is running."""
@@ -121,6 +121,19 @@ class OwnModules:
             # A bare `raise` adds no line of its own, so the traceback goes from the import statement to the module.
             exc.__traceback__ = _without_this_file(exc.__traceback__)
             raise
+
+
+class _Importable(contextlib.AbstractContextManager[None]):
+    """The modules of a call, on stage."""
+
+    def __init__(self, own: OwnModules) -> None:
+        self._own = own
+
+    def __enter__(self) -> None:
+        _stage.enter(self._own)
+
+    def __exit__(self, *_: object) -> None:
+        _stage.leave(self._own)
 
 
 class _Loader:
@@ -213,13 +226,21 @@ def _filename(definition: UdfDefinition, module_name: str) -> str:
 
 
 @functools.lru_cache(maxsize=256)
-def _compiled(source: str, filename: str, *, is_measured: bool) -> types.CodeType:
+def _compiled(source: str, filename: str, *, is_measured: bool, paths: PathMap | None) -> tuple[types.CodeType, bool]:
     tree = ast.parse(source, filename)
-    return compile(with_places(tree) if is_measured else tree, filename, "exec", dont_inherit=True)
+    names_mount = with_real_paths(tree, paths)
+    return compile(with_places(tree) if is_measured else tree, filename, "exec", dont_inherit=True), names_mount
 
 
 def _remember(filename: str, source: str) -> None:
-    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    linecache.cache[filename] = _lines(filename, source)
+
+
+@functools.lru_cache(maxsize=256)
+def _lines(filename: str, source: str) -> tuple[int, None, list[str], str]:
+    # The last line ends, as in `linecache` itself: tracebacks would mark a place one character too far.
+    whole = source if source.endswith("\n") else f"{source}\n"
+    return len(source), None, whole.splitlines(keepends=True), filename
 
 
 def _without_this_file(frame: types.TracebackType | None) -> types.TracebackType | None:

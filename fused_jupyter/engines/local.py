@@ -7,18 +7,36 @@ import contextlib
 import re
 import signal
 import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from fused_jupyter.engines.collation import OnText, Stream
-from fused_jupyter.engines.process import Template, Worker
-from fused_jupyter.engines.queue import RunQueue
-from fused_jupyter.errors import FusedError, HostLostError, ProtocolError, UdfTimeoutError, WorkerLostError
+from fused_jupyter.engines.collation import OnText
+from fused_jupyter.engines.direct import UnreadError
+from fused_jupyter.engines.environment import ChosenEnvironment
+from fused_jupyter.engines.limits import MemoryWatch
+from fused_jupyter.engines.preload import Learner, learnt_path
+from fused_jupyter.engines.printed import Printed
+from fused_jupyter.engines.process import GrownTemplate, Template, Worker
+from fused_jupyter.engines.queue import Caller, QueueBounds, RunQueue
+from fused_jupyter.engines.streams import CUT_OFF
+from fused_jupyter.engines.template import TemplateSettings
+from fused_jupyter.errors import (
+    FusedError,
+    HostLostError,
+    ProtocolError,
+    UdfMemoryError,
+    UdfTimeoutError,
+    WorkerLostError,
+)
 from fused_jupyter.settings import Options
 from fused_jupyter.udfs import UdfDefinition
 from fused_jupyter.wire import Failure, Reply, Run
 
-_MAX_RUNS = 2000
-"""Runs after which a worker is replaced: what UDFs leak does not add up for ever."""
+_SECONDS_TO_SHRINK = 0.2
+
+_ATTEMPTS = 5
+"""Workers that a call is sent to, where they end before it begins."""
 
 _MAX_KNOWN = 500
 """Versions of code that a worker may hold."""
@@ -46,18 +64,53 @@ class LocalEngine:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._template = Template(options.preload)
-        self._queue = RunQueue(slots=options.workers, length=options.queue_length, timeout=options.queue_timeout)
+        learns = options.learn_preload and options.start_method == "fork" and bool(options.preload)
+        self._template = Template(
+            TemplateSettings(
+                preload=options.preload,
+                spawn=options.start_method == "spawn",
+                memory_limit=options.memory_limit,
+                learn=learns,
+            )
+        )
+        self._grown: GrownTemplate | None = None
+        """The copy of the template that makes the workers now, if something was learnt."""
+        path = learnt_path(Path(options.cache_directory))
+        self._learner = Learner(path, grow=self._template.grow, adopt=self._adopt) if learns else None
+        self._environment = ChosenEnvironment(Path(options.env_file or f"{options.mount_directory}/.env").expanduser())
+        self._queue = RunQueue(QueueBounds.of(options))
         self._idle: list[Worker] = []
         self._busy: set[Worker] = set()
+        self._watch = MemoryWatch(self._busy, limit=options.memory_limit, on_look=self._recall_for_environment)
         self._top_up_task: asyncio.Task[None] | None = None
+        self._leases = 0
         self._is_closed = False
         self.counts = EngineCounts()
+        self.on_begin: Callable[[str], None] = lambda _: None
+        """Called with the id of a run that has got its worker."""
+        self.on_shortage: Callable[[], None] = lambda: None
+        """Called when a call has to wait while workers are leased."""
 
     def start(self) -> None:
         """Load the template and the first workers in the background."""
         self._template.start()
         self._top_up()
+        if self._learner is not None:
+            self._learner.start()
+
+    def choose_environment(self, variables: Mapping[str, str]) -> None:
+        """Give these variables, and no others, to every run that begins from now on; over those of the file.
+
+        Raises:
+            ArgumentError: a UDF cannot have one of them.
+        """
+        self._environment.choose(variables)
+        self._recall_for_environment()
+
+    @property
+    def environment_digest(self) -> str:
+        """What tells two choices of variables apart, the file's included; empty where nothing is chosen."""
+        return self._environment.digest
 
     @property
     def is_ready(self) -> bool:
@@ -85,21 +138,66 @@ class LocalEngine:
             WorkerLostError: the worker died.
             HostLostError: the engine was closed.
         """
-        async with self._queue.slot(is_tile=run.tile is not None):
+        self._recall()
+        async with self._queue.slot(Caller.of(run), is_tile=run.tile is not None):
+            for _ in range(_ATTEMPTS):
+                with contextlib.suppress(UnreadError):  # it was killed while it was idle, and nobody had noticed yet
+                    return await self._run_once(definition, run, body, on_text=on_text)
+        raise WorkerLostError(f"{_ATTEMPTS} processes ended before they began with {definition.name}; the log says why")
+
+    async def _run_once(
+        self, definition: UdfDefinition, run: Run, body: bytes, *, on_text: OnText | None
+    ) -> tuple[Reply | Failure, bytes]:
+        if self._is_closed:
+            raise HostLostError("the engine was closed", udf=definition.name)
+        worker = await self._worker_for(definition.digest)
+        self._busy.add(worker)
+        self.on_begin(run.run_id)
+        printed, started = Printed(self._options.output_limit, on_text), time.perf_counter()
+        try:
+            answer, answer_body = await self._run_on(worker, definition, run, body, printed=printed)
+        except FusedError as exc:
+            exc.seconds = time.perf_counter() - started
+            exc.stdout, exc.stderr = printed.text("stdout"), printed.text("stderr")
+            raise
+        finally:
+            self._release(worker)
+        return replace(answer, stdout=printed.text("stdout"), stderr=printed.text("stderr")), answer_body
+
+    @contextlib.asynccontextmanager
+    async def lease(self, digest: str) -> AsyncIterator[Worker]:
+        """A worker for somebody who talks to it themselves, and whose slot it holds meanwhile.
+
+        Args:
+            digest: the code that it had better have.
+
+        Raises:
+            BusyError: no worker became free in time.
+            HostLostError: the engine was closed.
+        """
+        self._recall()
+        async with self._queue.slot(is_tile=False):
             if self._is_closed:
-                raise HostLostError("the engine was closed", udf=definition.name)
-            worker = await self._worker_for(definition)
+                raise HostLostError("the engine was closed")
+            worker = await self._worker_for(digest)
             self._busy.add(worker)
-            printed, started = _Printed(self._options.output_limit, on_text), time.perf_counter()
+            self._leases += 1
             try:
-                answer, answer_body = await self._run_on(worker, definition, run, body, printed=printed)
-            except FusedError as exc:
-                exc.seconds = time.perf_counter() - started
-                exc.stdout, exc.stderr = printed.text("stdout"), printed.text("stderr")
-                raise
+                yield worker
             finally:
+                self._leases -= 1
+                worker.take_back()
                 self._release(worker)
-            return replace(answer, stdout=printed.text("stdout"), stderr=printed.text("stderr")), answer_body
+
+    async def lost(self, worker: Worker, udf: str) -> WorkerLostError | UdfMemoryError:
+        """What happened to a worker that died in a UDF; what it had started is ended."""
+        self.counts.lost += 1
+        return await self._lost(worker, udf)
+
+    def _recall(self) -> None:
+        """Have leased workers back before somebody waits for one."""
+        if self._leases and not self._queue.has_room:
+            self.on_shortage()
 
     async def close(self) -> None:
         """Stop everything; what runs is lost."""
@@ -107,12 +205,15 @@ class LocalEngine:
         if self._top_up_task is not None:
             self._top_up_task.cancel()
             await asyncio.wait([self._top_up_task])
+        if self._learner is not None:
+            await self._learner.close()
+        self._watch.close()
         for worker in (*self._idle, *self._busy):
             worker.kill()
         self._template.close()
 
     async def _run_on(
-        self, worker: Worker, definition: UdfDefinition, run: Run, body: bytes, *, printed: _Printed
+        self, worker: Worker, definition: UdfDefinition, run: Run, body: bytes, *, printed: Printed
     ) -> tuple[Reply | Failure, bytes]:
         self.counts.runs += 1
         default = self._options.tile_timeout if run.tile is not None else self._options.file_timeout
@@ -123,56 +224,64 @@ class LocalEngine:
         except TimeoutError as exc:
             worker.kill()
             self.counts.timeouts += 1
-            message = f"{definition.name} ran longer than {deadline:g} s and was stopped; do less, or raise the timeout"
-            raise UdfTimeoutError(message, udf=definition.name) from exc
+            raise UdfTimeoutError.after(deadline, udf=definition.name) from exc
         except asyncio.CancelledError:
             worker.kill()
             self.counts.cancelled += 1
             raise
-        except ProtocolError:
+        except ProtocolError as exc:
             worker.kill()  # the UDF wrote into our socket; what else comes from there is worth nothing
             self.counts.lost += 1
+            raise WorkerLostError.after_nonsense(udf=definition.name) from exc
+        except UnreadError:
+            worker.kill()
+            self.counts.runs -= 1
             raise
         except EOFError as exc:
             self.counts.lost += 1
-            raise await self._lost(worker, definition) from exc
+            raise await self._lost(worker, definition.name) from exc
         self.counts.failed += isinstance(answer, Failure)
         return answer, answer_body
 
-    async def _lost(self, worker: Worker, definition: UdfDefinition) -> WorkerLostError:
+    async def _lost(self, worker: Worker, udf: str) -> WorkerLostError | UdfMemoryError:
         try:
-            status = await self._template.exit_status(worker.pid)
+            status = await worker.template.exit_status(worker.pid)
             lines = [line.strip() for line in worker.read_crash_report().splitlines() if '"<udf ' in line]
         finally:
             worker.kill()  # what the UDF started goes too
         match = _CRASH_LINE.search("\n".join(lines))  # the innermost frame stands first
         line = int(match[1]) if match else None
-        where = f" in {definition.name}, line {line}" if line else f" in {definition.name}"
+        if worker.excess is not None:
+            return worker.excess.error(udf, line=line, traceback="\n".join(reversed(lines)) or None)
+        where = f" in {udf}, line {line}" if line else f" in {udf}"
         return WorkerLostError(
             f"the process of this call {_ending(status)}{where}",
-            udf=definition.name,
+            udf=udf,
             line=line,
             traceback="\n".join(reversed(lines)) or None,
         )
 
-    async def _worker_for(self, definition: UdfDefinition) -> Worker:
+    async def _worker_for(self, digest: str) -> Worker:
         for worker in [worker for worker in self._idle if not worker.is_alive]:
             self._idle.remove(worker)
             worker.kill()  # it is dead; what an earlier UDF started in it may live
-        if not self._idle:
-            return await self._template.fork()
-        chosen = next((worker for worker in self._idle if definition.digest in worker.known), self._idle[-1])
-        self._idle.remove(chosen)
+        if self._idle:
+            chosen = next((worker for worker in self._idle if digest in worker.known), self._idle[-1])
+            self._idle.remove(chosen)
+        else:
+            chosen = await self._fork()
+        chosen.begin(self._environment.effective)
+        self._watch.wake()
         return chosen
 
     def _release(self, worker: Worker) -> None:
         self._busy.discard(worker)
-        is_fit = worker.is_alive and worker.runs < _MAX_RUNS and len(worker.known) < _MAX_KNOWN
-        if is_fit and not self._is_closed:
+        if self._is_fit(worker) and not self._is_closed:
             self._idle.append(worker)
+            if self._has_grown(worker):
+                asyncio.get_running_loop().call_later(_SECONDS_TO_SHRINK, self._replace_if_grown, worker)
         else:
-            worker.kill()
-            self._template.forget(worker.pid)
+            self._retire(worker)
         if not self._is_closed:
             self._top_up()
 
@@ -185,36 +294,82 @@ class LocalEngine:
         total = self._options.workers + self._options.spare_workers
         with contextlib.suppress(WorkerLostError, OSError):  # the next run says what is wrong
             while len(self._idle) + len(self._busy) < total and len(self._idle) <= self._options.spare_workers:
-                self._idle.append(await self._template.fork())
+                self._idle.append(await self._fork())
 
+    async def _fork(self) -> Worker:
+        """A new worker, with what was learnt if that is possible."""
+        if (grown := self._grown) is not None:
+            try:
+                worker = await grown.fork()
+            except WorkerLostError:  # it has died, and is not restarted
+                self._forget(grown)
+                return await self._fork()
+        else:
+            worker = await self._template.fork()
+        if self._learner is not None:
+            worker.on_imports = self._learner.hear
+        return worker
 
-class _Printed:
-    """What a UDF printed, up to a limit, and passed on as it comes."""
+    def _forget(self, grown: GrownTemplate) -> None:
+        if self._grown is grown:
+            self._grown = None
+            if self._learner is not None:
+                self._learner.start_again()
 
-    def __init__(self, limit: int, on_text: OnText | None) -> None:
-        self._pieces: dict[Stream, list[str]] = {"stdout": [], "stderr": []}
-        self._room: dict[Stream, int] = dict.fromkeys(self._pieces, limit)
-        self._limit = limit
-        self._on_text = on_text
+    def _is_fit(self, worker: Worker) -> bool:
+        """Whether it may go on: it is well, and not outdated."""
+        runs = self._options.recycle_runs
+        return (
+            worker.is_alive
+            and worker.excess is None
+            and worker.template is (self._grown or self._template)
+            and (not runs or worker.runs < runs)
+            and len(worker.known) < _MAX_KNOWN
+        )
 
-    def text(self, stream: Stream) -> str:
-        return "".join(self._pieces[stream])
+    def _has_grown(self, worker: Worker) -> bool:
+        """Whether UDFs left too much behind in it."""
+        return 0 < self._options.recycle_memory < worker.memory.growth
 
-    def add(self, stream: Stream, text: str) -> None:
-        room = self._room[stream]
-        if room < 0:
-            return
-        self._room[stream] = room - len(text)
-        if len(text) > room:
-            text = f"{text[:room]}\n… the rest of {stream} is not kept (FUSED_OUTPUT_LIMIT={self._limit})\n"
-        self._pieces[stream].append(text)
-        if self._on_text is not None:
-            self._on_text(stream, text)
+    def _replace_if_grown(self, worker: Worker) -> None:
+        """A while after a run: what it sent is no more in its memory then."""
+        if worker in self._idle and self._has_grown(worker):
+            self._idle.remove(worker)
+            self._retire(worker)
+            if not self._is_closed:
+                self._top_up()
+
+    def _retire(self, worker: Worker) -> None:
+        worker.kill()
+        worker.template.forget(worker.pid)
+        left = {worker.template for worker in (*self._idle, *self._busy)} | {self._template, self._grown}
+        if worker.template not in left:
+            worker.template.close()  # nothing that it made is left
+
+    async def _adopt(self, grown: GrownTemplate) -> None:
+        """Have workers made by this template from now on. The idle ones are replaced before they go."""
+        before, self._grown = self._grown, grown
+        for worker in tuple(self._idle):
+            fresh = await self._fork()
+            if worker in self._idle:
+                self._idle.remove(worker)
+                self._retire(worker)
+            self._idle.append(fresh)
+        if before is not None and not any(worker.template is before for worker in self._busy):
+            before.close()
+
+    def _recall_for_environment(self) -> None:
+        """Have leased workers back that run with variables of before."""
+        wanted = self._environment.effective
+        if self._leases and any(not worker.has(wanted) for worker in self._busy):
+            self.on_shortage()
 
 
 def _ending(status: int | None) -> str:
     if status is None:
         return "ended"
+    if status == CUT_OFF << 8:
+        return "lost its connection, because the UDF closed files that are not its own,"
     code = status & 0x7F
     if code:
         name = signal.strsignal(code) or "unknown"

@@ -47,6 +47,25 @@ class OutputPipes:
             self._printed.finish()
         self._printed = None
 
+    def lend(self) -> tuple[int, ...]:
+        """The descriptors for somebody else who reads: the channel, stdout, stderr.
+
+        Raises:
+            EOFError: the worker closed them.
+        """
+        if self._is_asked():
+            self._renew()
+        if not all(pipe.is_open for pipe in self._pipes):
+            raise EOFError("the worker ended")
+        for pipe in self._pipes:
+            pipe.pause()
+        return (self._channel.fileno(), *(pipe.descriptor for pipe in self._pipes))
+
+    def take_back(self) -> None:
+        """Read again."""
+        for pipe in self._pipes:
+            pipe.resume()
+
     def close(self) -> None:
         """Hang up."""
         for pipe in (*self._pipes, *self._abandoned):
@@ -85,16 +104,23 @@ class _Pipe:
     def __init__(self, descriptor: int, on_data: Callable[[bytes], None]) -> None:
         self.on_data = on_data
         self.is_open = True
-        self._descriptor = descriptor
+        self.descriptor = descriptor
         os.set_blocking(descriptor, False)
-        asyncio.get_running_loop().add_reader(descriptor, self.drain)
+        self.resume()
+
+    def pause(self) -> None:
+        asyncio.get_running_loop().remove_reader(self.descriptor)
+
+    def resume(self) -> None:
+        if self.is_open:
+            asyncio.get_running_loop().add_reader(self.descriptor, self.drain)
 
     def drain(self) -> None:
         for _ in range(_READS):
             if not self.is_open:
                 return
             try:
-                data = os.read(self._descriptor, 65536)
+                data = os.read(self.descriptor, 65536)
             except BlockingIOError:
                 return
             except OSError:
@@ -107,8 +133,8 @@ class _Pipe:
     def close(self) -> None:
         if self.is_open:
             self.is_open = False
-            asyncio.get_running_loop().remove_reader(self._descriptor)
-            os.close(self._descriptor)
+            asyncio.get_running_loop().remove_reader(self.descriptor)
+            os.close(self.descriptor)
 
 
 def _forget(data: bytes) -> None:

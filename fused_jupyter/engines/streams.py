@@ -21,6 +21,9 @@ ASK = b"?"
 GIVE = b"!"
 """What the host sends along with them."""
 
+CUT_OFF = 113
+"""Exit code of a worker in which a UDF closed what leads to the host."""
+
 STANDARD = {1: "stdout", 2: "stderr"}
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -41,12 +44,16 @@ class Streams:
         self._left_behind: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
         self._streams: list[_Stream] = []
         self._has_asked = False
+        self._is_open = False
         self._c_stdout = CStdout()
         self._c_stdout.buffer_by_lines()
-        _adopt_orphans()
+        adopt_orphans()
 
     def open(self) -> None:
         """Begin a run: the UDF before may have closed or replaced what it found, or left children that print on."""
+        if self._is_open:
+            return
+        self._is_open = True
         if self._has_asked:
             self._renew()
         for number, pipe in zip(STANDARD, self._pipes, strict=True):
@@ -57,8 +64,14 @@ class Streams:
             setattr(sys, name, stream)
             setattr(sys, f"__{name}__", stream)
 
+    def prepare(self) -> None:
+        """Begin the next run early, while the last answer is on its way, where no thread is left to spoil it."""
+        if not self._has_asked and threading.active_count() == 1:
+            self.open()
+
     def close(self) -> None:
         """End a run: what it printed is with the host, and what comes late will not be taken for the next run's."""
+        self._is_open = False
         flush(*self._streams, self._c_stdout)
         self._left_behind.update(thread for thread in threading.enumerate() if thread is not threading.main_thread())
         if _has_children() or not all(pipe.is_whole for pipe in self._pipes):
@@ -169,8 +182,8 @@ class _Pipe:
             os.write(self.descriptor, MARK)
 
 
-def _adopt_orphans() -> None:
-    """On Linux, what a UDF's children start and leave becomes this process's child, so that it is known."""
+def adopt_orphans() -> None:
+    """On Linux, what descendants start and leave becomes this process's child, so that it is known."""
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
 

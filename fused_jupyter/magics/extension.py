@@ -16,6 +16,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     runtime = current()
     assert isinstance(runtime, KernelRuntime)  # workers have no IPython
     runtime.notebook_has = lambda name: name in shell.user_ns
+    runtime.in_kernel.notebook = lambda: shell.user_ns
     runtime.start()
     shell.register_magics(FusedMagics(shell, runtime))
     shell.user_ns["fused"] = fused_jupyter

@@ -1,4 +1,4 @@
-"""`%%fused_udf`, `%fused_udfs` and `%fused_doctor`."""
+"""`%%fused_udf`, `%fused_udfs`, `%fused_env`, `%fused_top` and `%fused_doctor`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from IPython.display import display
 
 from fused_jupyter.api.headers import header_modules
 from fused_jupyter.api.udf import Udf
+from fused_jupyter.api.variables import use_variables
 from fused_jupyter.errors import ArgumentError, UdfDefinitionError
 from fused_jupyter.magics.doctor import Doctor
+from fused_jupyter.magics.environment import EnvironmentListing, choose_environment
 from fused_jupyter.magics.listing import UdfListing
+from fused_jupyter.magics.top import Cells, Top, live_top
 from fused_jupyter.runtime import KernelRuntime
-from fused_jupyter.udfs import Choices, parse, parse_max_age
+from fused_jupyter.udfs import KERNEL_ENGINE, Choices, declared_uses, names_to_use, parse, parse_max_age
 
-_ENGINES = ("local",)
+_ENGINES = ("local", KERNEL_ENGINE)
 
 
 @magics_class
@@ -28,6 +31,8 @@ class FusedMagics(Magics):
     def __init__(self, shell: InteractiveShell, runtime: KernelRuntime) -> None:
         super().__init__(shell)
         self._runtime = runtime
+        self._cells = Cells(shell)
+        runtime.in_kernel.quiet = lambda: self._cells.quiet
 
     @magic_arguments()
     @argument(
@@ -38,7 +43,17 @@ class FusedMagics(Magics):
     @argument(
         "--cache-max-age", metavar="AGE", help="How long a result answers for itself: 10s, 5m, 48h, 7d; 0 keeps none."
     )
-    @argument("--engine", default="local", help="Where it runs: local (worker processes of this machine).")
+    @argument(
+        "--engine",
+        help="Where it runs: local (worker processes of this machine), or kernel (here, where it sees all variables).",
+    )
+    @argument(
+        "--use",
+        action="append",
+        default=[],
+        metavar="NAMES",
+        help="Variables of the notebook that it may use in its worker, with commas, as they are now.",
+    )
     @argument(
         "--header", action="append", default=[], metavar="FILE", help="A Python file that travels with it as a module."
     )
@@ -50,15 +65,17 @@ class FusedMagics(Magics):
         request, the next tile and every open map use the new code. A cell with a mistake leaves the UDF as it was.
         """
         said = parse_argstring(self.fused_udf, line)
-        _check_engine(said.engine)
         choices = Choices(
             name=said.name,
             cache_max_age=_max_age(said.cache_max_age),
             headers=header_modules(said.header),
+            placement=_placement(said.engine),
             directory=os.getcwd(),  # noqa: PTH109 - a string is what travels
         )
         # The magic's own line counts in the editor, so it does in the UDF: errors then name the line that one sees.
         definition = parse("\n" + cell, choices)
+        names = (*names_to_use(",".join(said.use)), *declared_uses("\n" + cell, definition.entrypoint))
+        definition = use_variables(definition, tuple(dict.fromkeys(names)), self._shell.user_ns)
         self._runtime.register(definition)
         udf = Udf(definition)
         self._shell.user_ns[definition.name] = udf
@@ -75,6 +92,25 @@ class FusedMagics(Magics):
         return UdfListing(tuple(Udf(definition) for definition in self._runtime.registry.all()))
 
     @line_magic
+    def fused_env(self, line: str) -> EnvironmentListing | None:
+        """Choose variables that UDFs get, from their next run on: `%fused_env NAME=value OTHER --drop OLD`.
+
+        A name alone takes the value that the kernel has; without arguments the names are listed, not the values.
+        """
+        return choose_environment(self._runtime, line)
+
+    @magic_arguments()
+    @argument("--once", action="store_true", help="Show the present state as text; nothing follows it.")
+    @line_magic
+    def fused_top(self, line: str) -> Any:
+        """Show what runs and waits, what was kept, how long UDFs take, memory, and the last errors.
+
+        In a notebook it is looked at every second, also while a cell runs, and each run has a button that stops it.
+        """
+        said = parse_argstring(self.fused_top, line)
+        return Top.of(self._runtime) if said.once else live_top(self._runtime, self._cells)
+
+    @line_magic
     def fused_doctor(self, line: str) -> Doctor:
         """Go the way that a browser's request takes, hop by hop, and name the one that fails."""
         return Doctor.examine(self._runtime)
@@ -85,9 +121,12 @@ class FusedMagics(Magics):
         return self.shell
 
 
-def _check_engine(engine: str) -> None:
+def _placement(engine: str | None) -> dict[str, str]:
+    if engine is None:
+        return {}  # as the decorator says
     if engine not in _ENGINES:
         raise UdfDefinitionError(f"--engine {engine}: there is no such engine; there is {', '.join(_ENGINES)}")
+    return {"engine": engine}
 
 
 def _max_age(text: str | None) -> int | None:

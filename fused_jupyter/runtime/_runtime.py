@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
+import contextlib
 import hashlib
 import os
 import pickle
@@ -11,23 +13,34 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fused_jupyter.engines import WORKER_VARIABLE
+from fused_jupyter.engines.environment import check_variable
 from fused_jupyter.errors import ArgumentError, FusedError, NoServerError, UdfSerializationError, UnknownUdfError
+from fused_jupyter.runtime.in_kernel import InKernel
+from fused_jupyter.runtime.keys import with_digest
+from fused_jupyter.runtime.lane import Lane
 from fused_jupyter.runtime.link import HostLink, OnText
-from fused_jupyter.runtime.outcome import Lines, Outcome, show
+from fused_jupyter.runtime.outcome import Outcome, lines_of, show
 from fused_jupyter.runtime.registry import Registry
 from fused_jupyter.runtime.server import JupyterServer, find_server, server_pid
+from fused_jupyter.runtime.variables import Variables
 from fused_jupyter.settings import Options
 from fused_jupyter.tiles import Tile
-from fused_jupyter.udfs import UdfDefinition
-from fused_jupyter.wire import Client, Grant, Publish, Revoke, Run, Status
+from fused_jupyter.udfs import UdfDefinition, parse_max_age
+from fused_jupyter.wire import Client, Environment, Grant, Message, Publish, Reply, Revoke, Run, Status, Stop
 
 TOKEN_PREFIX = "fsh_"  # noqa: S105 - how a shared token begins, not one
+
+_SMALL = frozenset({int, float, bool, str, type(None)})
+"""Of arguments: what costs no time to pickle."""
+
+_LARGE = 1 << 20
+"""Bytes of a result that are no longer rebuilt in somebody's event loop."""
 
 
 class KernelRuntime:
@@ -39,13 +52,18 @@ class KernelRuntime:
         self.registry = Registry()
         self.directory = _runtime_directory()
         self.link = HostLink(options, kernel_id=self.kernel_id, server_pid=server_pid(), directory=self.directory)
-        self.link.on_start.append(self._hand_over)
+        self.link.on_start += [self._hand_over, self._look_at_disk]
+        self._lane = Lane(self.link, options)
         self.notebook_has: Callable[[str], bool] = lambda _: False
         """Whether the notebook has a variable of that name; for better messages."""
         self._started = False
         self._handed_over: dict[str, UdfDefinition] = {}
         """What the host knows, by digest: also versions that no name means any more."""
+        self.in_kernel = InKernel(options, self.link, self._handed_over)
+        self.link.on_stop = lambda run_id: self.in_kernel.drop(run_id) or self._lane.stop(run_id)
+        self.variables = Variables(Path(options.cache_directory))
         self._shares: dict[str, str] = {}
+        self._environment: dict[str, str] = {}
 
     def start(self) -> None:
         """Start the host in the background; it loads the geo stack meanwhile."""
@@ -57,6 +75,7 @@ class KernelRuntime:
         if self._started:
             self._publish(definition, register=True)
         self.registry.register(definition)
+        self.variables.retire(self.registry.all())
 
     def run(
         self, definition: UdfDefinition, arguments: Mapping[str, Any], *, tile: Tile | None, cache_max_age: str | None
@@ -84,7 +103,55 @@ class KernelRuntime:
             ArgumentError: an argument does not fit, or cannot travel.
             FusedError: what else may happen on the way. Each has the output of the run, as far as it came.
         """
-        return self._outcome(definition, arguments, _run_of(definition, tile, cache_max_age), on_text=on_text)
+        run = _run_of(definition, tile, cache_max_age)
+        if definition.runs_in_kernel and not _keeps_result(definition, run):
+            return self.in_kernel.outcome(definition, arguments, tile=tile, on_text=on_text)
+        return self._outcome(definition, arguments, run, on_text=on_text)
+
+    async def run_async(
+        self, definition: UdfDefinition, arguments: Mapping[str, Any], *, tile: Tile | None, cache_max_age: str | None
+    ) -> Any:
+        """`run` for an event loop."""
+        return (await self.outcome_async(definition, arguments, tile=tile, cache_max_age=cache_max_age)).value
+
+    async def outcome_async(
+        self,
+        definition: UdfDefinition,
+        arguments: Mapping[str, Any],
+        *,
+        tile: Tile | None,
+        cache_max_age: str | None,
+        on_text: OnText = show,
+    ) -> Outcome:
+        """`outcome` for an event loop, which never waits for us; a wait that is cancelled stops the run.
+
+        Raises:
+            FusedError: as `outcome` does.
+        """
+        run = _run_of(definition, tile, cache_max_age)
+        if definition.runs_in_kernel and not _keeps_result(definition, run):
+            return await self.in_kernel.outcome_async(definition, arguments, tile=tile, on_text=on_text)
+        are_small = all(type(value) in _SMALL for value in arguments.values())
+        body = _pickled(arguments) if are_small else await asyncio.to_thread(_pickled, arguments)
+        if _keeps_result(definition, run):
+            run = await asyncio.to_thread(with_digest, run, arguments)
+        self._started = True
+
+        def make(client: Client) -> Run:
+            if definition.digest not in self._handed_over:
+                # Its answer is not waited for: what is sent after it is looked at after it.
+                client.tell(Publish(id=client.next_number(), definition=definition.to_json(), register=False))
+                self._handed_over[definition.digest] = definition
+            return self.in_kernel.expect(definition, replace(run, id=client.next_number()), body)
+
+        heard = _Heard(on_text)
+        try:
+            reply, answer = await self.link.run_async(make, body, on_text=heard.add)
+        except FusedError as exc:
+            raise self._with_hint(heard.noted_in(exc)) from None
+        if len(answer) < _LARGE:
+            return heard.outcome(reply, answer, run_id=reply.run_id)
+        return await asyncio.to_thread(heard.outcome, reply, answer, run_id=reply.run_id)
 
     def profile(self, definition: UdfDefinition, arguments: Mapping[str, Any], *, tile: Tile | None) -> Outcome:
         """The same with the time of each line, from a run of its own: nothing of it is kept.
@@ -92,6 +159,8 @@ class KernelRuntime:
         Raises:
             FusedError: as `outcome` does.
         """
+        if definition.runs_in_kernel:
+            return self.in_kernel.outcome(definition, arguments, tile=tile, on_text=show, is_profiled=True)
         run = replace(_run_of(definition, tile, "0"), profile=True)
         return self._outcome(definition, arguments, run, on_text=show)
 
@@ -99,37 +168,56 @@ class KernelRuntime:
         self, definition: UdfDefinition, arguments: Mapping[str, Any], run: Run, *, on_text: OnText
     ) -> Outcome:
         body = _pickled(arguments)
+        if _keeps_result(definition, run):
+            run = with_digest(run, arguments)
+        self._started = True
+        heard = _Heard(on_text)
+        try:
+            reply, answer, run_id = self._answer(definition, run, body, on_text=heard.add)
+        except FusedError as exc:
+            raise self._with_hint(heard.noted_in(exc)) from None
+        return heard.outcome(reply, answer, run_id=run_id)
+
+    def _answer(
+        self, definition: UdfDefinition, run: Run, body: bytes, *, on_text: OnText
+    ) -> tuple[Reply, bytes | memoryview, str]:
+        """By way of the host where its cache may know the answer, else straight to a worker."""
+        if not run.arguments_digest:
+            return self._lane.run(definition, run, [body], on_text=on_text)
         if definition.digest not in self._handed_over:
             self._publish(definition, register=False)
-        self._started = True
-        printed: dict[str, list[str]] = {"stdout": [], "stderr": []}
 
-        def hear(stream: str, text: str) -> None:
-            printed[stream].append(text)
-            on_text(stream, text)
+        def make(number: int) -> Run:
+            return self.in_kernel.expect(definition, replace(run, id=number, arena=False), body)
 
-        try:
-            reply, answer = self.link.run(lambda number: replace(run, id=number), body, on_text=hear)
-        except FusedError as exc:
-            exc.stdout, exc.stderr = ("".join(pieces) for pieces in printed.values())
-            raise self._with_hint(exc) from None
-        return Outcome(
-            value=_unpickled(answer, reply.buffers),
-            seconds=reply.seconds,
-            peak_memory=reply.peak_memory,
-            cached=reply.cached,
-            stdout="".join(printed["stdout"]),
-            stderr="".join(printed["stderr"]),
-            lines=_lines(reply.profile),
-        )
+        reply, answer = self.link.run(make, body, on_text=on_text)
+        return reply, answer, reply.run_id
 
     def status(self) -> dict[str, Any]:
-        """What the host says of itself."""
+        """What the host says of itself, and of all that runs."""
+        self._lane.report()
+        status: dict[str, Any] = self.ask(lambda number: Status(id=number))
+        return status
+
+    def ask(self, make: Callable[[int], Message]) -> Any:  # as JSON has it
+        """What the host answers to a message, whose number `make` is given.
+
+        Raises:
+            FusedError: the one that the host answered with.
+        """
         import orjson
 
-        _, body = self.link.call(lambda number: Status(id=number))
-        status: dict[str, Any] = orjson.loads(body)
-        return status
+        _, body = self.link.call(make)
+        return orjson.loads(body)
+
+    def cancel(self, run_id: str) -> None:
+        """Stop a run, whoever asked for it.
+
+        Raises:
+            UnknownRunError: no such run waits or goes on.
+        """
+        if not self._lane.stop(run_id):
+            self.link.call(lambda number: Stop(id=number, run_id=run_id))
 
     def server(self) -> JupyterServer:
         """The Jupyter server of this kernel.
@@ -154,9 +242,31 @@ class KernelRuntime:
         self._shares.pop(share, None)
         self.link.call(lambda number: Revoke(id=number, share=share))
 
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The variables that this notebook chose for its UDFs."""
+        return dict(self._environment)
+
+    def choose_environment(self, changes: Mapping[str, str | None]) -> None:
+        """Set variables of UDFs, from their next run on; None takes one away again. They are kept in memory only.
+
+        Raises:
+            ArgumentError: a UDF cannot have one of them.
+        """
+        for name, value in changes.items():
+            check_variable(name, value or "")
+        chosen = {name: value for name, value in {**self._environment, **changes}.items() if value is not None}
+        self._environment = chosen
+        if self._started:
+            self._lane.close()  # idle leases: their workers have the variables of before
+            self.link.call(lambda number: Environment(id=number, variables=chosen))
+
     def close(self) -> None:
         """End the host and its workers."""
+        self.in_kernel.close()
+        self._lane.close()
         self.link.close()
+        self.variables.close()
 
     def _publish(self, definition: UdfDefinition, *, register: bool) -> None:
         self.link.call(lambda number: Publish(id=number, definition=definition.to_json(), register=register))
@@ -164,6 +274,8 @@ class KernelRuntime:
 
     async def _hand_over(self, client: Client) -> None:
         """Tell a new host all that it has to know."""
+        if self._environment:
+            await client.reply_to(Environment(id=client.next_number(), variables=self._environment))
         for definition in tuple(self._handed_over.values()):
             message = Publish(id=client.next_number(), definition=definition.to_json(), register=False)
             await client.reply_to(message)
@@ -173,13 +285,21 @@ class KernelRuntime:
         for share, udf in self._shares.items():
             await client.reply_to(Grant(id=client.next_number(), share=share, udf=udf))
 
+    async def _look_at_disk(self, _: Client) -> None:
+        """Warn where the cache lies on a disk that machines share; here, as the kernel itself has better to do."""
+        from fused_jupyter.caching.folders import warn_of_network
+
+        with contextlib.suppress(UserWarning):  # where warnings are errors, in a thread that has nobody to tell
+            warn_of_network(Path(self.options.cache_directory))
+
     def _with_hint(self, exc: FusedError) -> FusedError:
         """A name that only the notebook has is the most usual mistake; say so."""
         if exc.child_exception_class == "NameError":
             name = exc.message.partition("'")[2].partition("'")[0]
             if name and self.notebook_has(name):
-                exc.message = exc.message.replace(
-                    f"name '{name}' is not defined", f"{name!r} exists in the notebook but not in the UDF", 1
+                exc.message = (
+                    f"NameError: {name!r} exists in the notebook but not in the UDF. Bring it in with --use {name}, "
+                    'load it inside, or set engine="kernel"'
                 )
         return exc
 
@@ -241,13 +361,64 @@ class WorkerRuntime:
             stderr=printed.stderr,
         )
 
+    # In threads: the loop of the UDF that waits goes on, several of these run beside each other, and a UDF may have a
+    # loop of its own, as it may everywhere. A thread cannot be stopped: of a cancelled wait nothing is left but that.
+
+    async def run_async(
+        self, definition: UdfDefinition, arguments: Mapping[str, Any], *, tile: Tile | None, cache_max_age: str | None
+    ) -> Any:
+        """`run` beside an event loop."""
+        return await asyncio.to_thread(self.run, definition, arguments, tile=tile, cache_max_age=cache_max_age)
+
+    async def outcome_async(
+        self,
+        definition: UdfDefinition,
+        arguments: Mapping[str, Any],
+        *,
+        tile: Tile | None,
+        cache_max_age: str | None,
+        on_text: OnText = show,
+    ) -> Outcome:
+        """`outcome` beside an event loop."""
+        return await asyncio.to_thread(
+            self.outcome, definition, arguments, tile=tile, cache_max_age=cache_max_age, on_text=on_text
+        )
+
     def profile(self, definition: UdfDefinition, arguments: Mapping[str, Any], *, tile: Tile | None) -> Outcome:
         """The same with the time of each line."""
         from fused_jupyter.engines.sampling import LineSampler
 
         with LineSampler(definition.filename) as sampler:
             outcome = self.outcome(definition, arguments, tile=tile, cache_max_age=None)
-        return replace(outcome, lines=_lines(sampler.modules))
+        return replace(outcome, lines=lines_of(sampler.modules))
+
+
+class _Heard:
+    """What a run printed, as far as it came."""
+
+    def __init__(self, on_text: OnText) -> None:
+        self._on_text = on_text
+        self._printed: dict[str, list[str]] = {"stdout": [], "stderr": []}
+
+    def add(self, stream: str, text: str) -> None:
+        self._printed[stream].append(text)
+        self._on_text(stream, text)
+
+    def noted_in(self, error: FusedError) -> FusedError:
+        error.stdout, error.stderr = ("".join(pieces) for pieces in self._printed.values())
+        return error
+
+    def outcome(self, reply: Reply, body: bytes | memoryview, *, run_id: str) -> Outcome:
+        return Outcome(
+            value=_unpickled(body, reply.buffers),
+            seconds=reply.seconds,
+            peak_memory=reply.peak_memory,
+            cached=reply.cached,
+            stdout="".join(self._printed["stdout"]),
+            stderr="".join(self._printed["stderr"]),
+            lines=lines_of(reply.profile),
+            run_id=run_id,
+        )
 
 
 class _NoNames:
@@ -337,16 +508,14 @@ def _run_of(definition: UdfDefinition, tile: Tile | None, cache_max_age: str | N
         returns="object",
         cache_max_age=cache_max_age,
         stream=True,
+        arena=True,
     )
 
 
-def _lines(profile: Mapping[str, Mapping[str, Sequence[float]]] | None) -> Lines | None:
-    if profile is None:
-        return None
-    return {
-        module: {int(line): (seconds, int(growth)) for line, (seconds, growth) in lines.items()}
-        for module, lines in profile.items()
-    }
+def _keeps_result(definition: UdfDefinition, run: Run) -> bool:
+    if run.cache_max_age is not None:
+        return parse_max_age(run.cache_max_age) > 0
+    return bool(definition.cache_max_age)
 
 
 def _pickled(arguments: Mapping[str, Any]) -> bytes:
@@ -357,9 +526,9 @@ def _pickled(arguments: Mapping[str, Any]) -> bytes:
         raise ArgumentError(f"an argument cannot travel to a worker ({names}): {exc}; pass data, not objects") from exc
 
 
-def _unpickled(body: bytes, lengths: tuple[int, ...]) -> Any:
+def _unpickled(body: bytes | memoryview, lengths: tuple[int, ...]) -> Any:
     """The object; its arrays lie in one writable buffer, as the caller may change them."""
-    whole = memoryview(bytearray(body))
+    whole = body if isinstance(body, memoryview) else memoryview(bytearray(body))
     pieces, start = [], 0
     for length in lengths:
         pieces.append(whole[start : start + length])

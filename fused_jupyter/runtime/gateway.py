@@ -3,49 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import hashlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
-import orjson
-
-from fused_jupyter.caching import Entry
-from fused_jupyter.errors import FusedError, ShareError, UdfSerializationError, UnknownUdfError
-from fused_jupyter.runtime.domains import Domains, layer_key
+from fused_jupyter.caching import ResultCache
+from fused_jupyter.engines.queue import KERNEL
+from fused_jupyter.errors import (
+    CancelledRunError,
+    FusedError,
+    ProtocolError,
+    ShareError,
+    UdfSerializationError,
+    UnknownUdfError,
+)
+from fused_jupyter.runtime.activity import Activity
+from fused_jupyter.runtime.answers import Answers, Found, Wish, with_etag
+from fused_jupyter.runtime.domains import Domains, Layer
+from fused_jupyter.runtime.flights import Flights, tell
+from fused_jupyter.runtime.keys import Keys
 from fused_jupyter.runtime.registry import unknown_udf
 from fused_jupyter.settings import Options
 from fused_jupyter.tiles import Tile
 from fused_jupyter.udfs import UdfDefinition, parse_max_age
-from fused_jupyter.wire import Failure, Reply, Run, UdfSummary, cut
-
-ENCODER_VERSION = 2
-"""Raised when the same value gives other bytes: old results are not found any more."""
-
-_KEPT = (
-    "status",
-    "media_type",
-    "etag",
-    "buffers",
-    "stdout",
-    "stderr",
-    "seconds",
-    "encode_seconds",
-    "peak_memory",
-    "extension",
-    "headers",
-)
-"""Fields of a reply that belong to the result, not to the request."""
+from fused_jupyter.wire import Failure, Noted, Reply, Run, UdfSummary, cut
 
 _OF_CLIENTS = frozenset({"profile", "fused_cache_disable_stream", "_stream_logs", "fused_session_token"})
 """Query parameters that Fused's own client adds to every URL: for a UDF only if it has a parameter of that name."""
 
 OnText = Callable[[Any, str], None]
 
-Made = Entry | tuple[Reply | Failure, bytes]
-"""A result that was on disk, or a fresh one."""
+Made = Found | tuple[Reply | Failure, bytes]
+"""A result that was kept, or a fresh one."""
 
 
 class Engine(Protocol):
@@ -57,43 +47,44 @@ class Engine(Protocol):
         """The answer and its body."""
         ...
 
-
-class Results(Protocol):
-    """Keeps results."""
-
-    def in_memory(self, key: str, *, max_age: float) -> Entry | None:
-        """A young enough result, at once."""
-        ...
-
-    def on_disk(self, key: str, *, max_age: float) -> Entry | None:
-        """The same from a slower place."""
-        ...
-
-    def remember(self, key: str, entry: Entry) -> None:
-        """Keep in memory."""
-        ...
-
-    def write(self, key: str, entry: Entry) -> None:
-        """Keep for longer."""
+    def choose_environment(self, variables: Mapping[str, str]) -> None:
+        """Give these variables to every run that begins from now on."""
         ...
 
 
 class Gateway:
     """The mirror of the kernel's registry, and the way of each request."""
 
-    def __init__(self, engine: Engine, results: Results, options: Options, *, kernel_id: str) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        results: ResultCache,
+        options: Options,
+        *,
+        kernel_id: str,
+        activity: Activity | None = None,
+        environment: Callable[[], str] = str,
+        engines: Mapping[str, Engine] | None = None,
+    ) -> None:
+        self.activity = activity or Activity()
         self._engine = engine
-        self._results = results
+        self._engines = engines or {}
+        """By name, those that a UDF has to ask for; whatever else it asks for, it gets the one above."""
+        self.answers = Answers(results)
         self._domains = Domains(results)
+        self._keys = Keys(environment)
+        self._environment = environment
+        self._seen_environment = environment()
+        self.epoch = int(time.time() * 1000)  # a host that takes over has another one
+        """Grows when what others keep of our answers is worth nothing any more."""
         self._options = options
         self._kernel_id = kernel_id
         self._by_digest: dict[str, UdfDefinition] = {}
         self._by_name: dict[str, UdfDefinition] = {}
         self._registered_at: dict[str, float] = {}
         self._shares: dict[str, str] = {}
-        self._flights: dict[tuple[str, int], _Flight] = {}
-        self._writes: set[asyncio.Task[None]] = set()
-        self.counts = {"requests": 0, "cached": 0, "joined": 0, "not_modified": 0}
+        self._flights: Flights[Made] = Flights()
+        self.counts = {"requests": 0, "cached": 0, "joined": 0, "not_modified": 0, "misses": 0}
 
     # -- what the kernel says
 
@@ -104,6 +95,44 @@ class Gateway:
             self._by_name[definition.name] = definition
             self._registered_at[definition.name] = time.time()
 
+    def choose_environment(self, variables: Mapping[str, str]) -> None:
+        """Give these variables to every run that begins from now on.
+
+        Raises:
+            ArgumentError: a UDF cannot have one of them.
+        """
+        self._engine.choose_environment(variables)
+        self._note_environment()
+
+    async def look_around(self) -> bool:
+        """Whether variables changed or answers were deleted since the last look: then what others keep is void."""
+        if await asyncio.to_thread(self.answers.note_deletions):
+            self.epoch += 1
+            self._note_environment()
+            return True
+        return self._note_environment()
+
+    async def describe_results(self) -> dict[str, Any]:
+        """What is kept, and how much it helped since the host began."""
+        described = await asyncio.to_thread(self.answers.describe)
+        tallies = self.activity.snapshot()["udfs"]
+        for name in described["udfs"].keys() | tallies.keys():
+            row = described["udfs"].setdefault(name, {"entries": 0, "bytes": 0})
+            tally = tallies.get(name, {"hits": {}, "runs": 0})
+            row["joined"] = tally["hits"].get("joined", 0)
+            row["hits"] = sum(tally["hits"].values()) - row["joined"]
+            row["runs"] = tally["runs"]
+        options = self._options
+        limits = {"bytes_limit": options.cache_size, "memory_limit": options.cache_memory}
+        return described | limits | {"directory": options.cache_directory, "misses": self.counts["misses"]}
+
+    async def delete_results(self, udf: str | None) -> int:
+        """Delete the results of a UDF, or all, and the ranges of their layers; gives how many there were."""
+        count = await asyncio.to_thread(self.answers.delete, udf)
+        self._domains.forget(udf)
+        self.epoch += 1
+        return count
+
     def grant(self, share: str, udf: str) -> None:
         """Open a UDF for whoever has the token of this SHA-256."""
         self._shares[share] = udf
@@ -111,6 +140,26 @@ class Gateway:
     def revoke(self, share: str) -> None:
         """Close it again."""
         self._shares.pop(share, None)
+
+    def note(self, message: Noted, *, is_kernel: bool) -> None:
+        """Count what was done without this host.
+
+        Raises:
+            ProtocolError: nobody of ours counts so.
+        """
+        try:
+            if is_kernel:
+                self.activity.merge(message.tallies)
+            for digest, count in message.answered.items():
+                if (definition := self._by_digest.get(digest)) is not None:
+                    self.activity.hit(definition.name, "server", count=int(count))
+        except (KeyError, TypeError, ValueError) as exc:
+            raise ProtocolError("what was counted elsewhere is not told as expected") from exc
+
+    def _note_environment(self) -> bool:
+        before, self._seen_environment = self._seen_environment, self._environment()
+        self.epoch += before != self._seen_environment
+        return before != self._seen_environment
 
     # -- what servers ask
 
@@ -157,9 +206,10 @@ class Gateway:
         if (known := self._remembered(request)) is not None:
             return known
         self.counts["requests"] += 1
-        is_alone = on_text is not None or run.returns == "object"  # what it prints belongs to one cell
-        made = await (self._make(request, body, on_text) if is_alone else self._join(request, body))
-        if isinstance(made, Entry):
+        # A Python call that nothing is kept of is to run, and what it prints belongs to one cell.
+        is_alone = request.max_age <= 0 and (on_text is not None or run.returns == "object" or not request.key)
+        made = await (self._make if is_alone else self._join)(request, body, on_text)
+        if isinstance(made, Found):
             return self._from_cache(request, made)
         answer, answer_body = made
         if isinstance(answer, Failure):
@@ -175,21 +225,23 @@ class Gateway:
 
     async def close(self) -> None:
         """Finish what is being written."""
-        if self._writes:
-            await asyncio.wait(self._writes, timeout=1.0)
+        await self.answers.close()
 
     def _request(self, run: Run, body: bytes) -> _Request:
         definition = self._definition(run)
         run = _without_names_of_clients(run, definition)
         if run.tile is not None:
             Tile(*run.tile)  # outside the grid: said here, before it costs a worker
+        key = self._keys.of(definition, run)
+        max_age = self._max_age(definition, run)
         return _Request(
             definition=definition,
             run=run
             if run.udf and run.digest == definition.digest
             else replace(run, udf=definition.name, digest=definition.digest),
-            key=_key(definition, run, body),
-            max_age=self._max_age(definition, run),
+            key=key,
+            max_age=max_age if key else 0,
+            generation=self.answers.generation,
         )
 
     def _definition(self, run: Run) -> UdfDefinition:
@@ -211,82 +263,115 @@ class Gateway:
             return parse_max_age(run.cache_max_age)
         if definition.cache_max_age is not None:
             return definition.cache_max_age
+        if definition.runs_in_kernel:
+            return 0  # nobody knows what it reads of the notebook
         return parse_max_age(self._options.cache_max_age) if run.returns == "encoded" else 0
 
     def _remembered(self, request: _Request) -> tuple[Reply, bytes] | None:
-        if request.max_age <= 0 or (entry := self._results.in_memory(request.key, max_age=request.max_age)) is None:
+        if request.max_age <= 0 or (found := self.answers.at_once(request.wish)) is None:
             return None
         self.counts["requests"] += 1
-        return self._from_cache(request, entry)
+        return self._from_cache(request, found)
 
-    def _from_cache(self, request: _Request, entry: Entry) -> tuple[Reply, bytes]:
+    def _from_cache(self, request: _Request, found: Found) -> tuple[Reply, bytes]:
         self.counts["cached"] += 1
-        meta = orjson.loads(entry.meta)
-        meta["buffers"] = tuple(meta["buffers"])
-        body = entry.body
-        if meta["etag"] and meta["etag"] in (request.run.if_none_match or ""):
-            self.counts["not_modified"] += 1
-            meta["status"], body = 304, b""
-        reply = Reply(
-            id=request.run.id,
-            max_age=max(0, int(request.max_age - entry.age)),
-            cached=True,
-            kernel=self._kernel_id,
-            digest=request.definition.digest,
-            **meta,
-        )
+        self.activity.hit(request.definition.name, found.source)
+        digest = request.definition.digest
+        reply, body = found.reply(request.run, max_age=request.max_age, kernel=self._kernel_id, digest=digest)
+        self.counts["not_modified"] += reply.status == 304
         return cut(request.run, reply, body)
 
-    def _keep(self, key: str, reply: Reply, body: bytes) -> None:
-        meta = orjson.dumps({name: getattr(reply, name) for name in _KEPT})
-        entry = Entry(created=time.time(), meta=meta, body=body)
-        self._results.remember(key, entry)
-        task = asyncio.create_task(asyncio.to_thread(self._results.write, key, entry))
-        self._writes.add(task)
-        task.add_done_callback(self._writes.discard)
-
-    async def _join(self, request: _Request, body: bytes) -> Made:
+    async def _join(self, request: _Request, body: bytes, on_text: OnText | None) -> Made:
         """One look at the disk and one run for all who ask for the same at the same time.
 
-        It stops when the last of them went away.
+        It stops when the last of them went away. Who joined gets at the end what was printed.
         """
-        key = request.key, request.max_age
-        flight = self._flights.get(key)
-        if flight is None or flight.is_abandoned:
-            flight = self._flights[key] = _Flight(asyncio.create_task(self._make(request, body, None)))
-            flight.task.add_done_callback(lambda task: self._land(key, task))
-        else:
-            self.counts["joined"] += 1
-        return await flight.join()
-
-    def _land(self, key: tuple[str, int], task: asyncio.Task[Made]) -> None:
-        if (flight := self._flights.get(key)) is not None and flight.task is task:
-            del self._flights[key]
+        key = request.key, request.max_age, request.generation
+        if not self._flights.has(key):
+            return await self._flights.begin(key, lambda voice: self._make(request, body, voice), on_text)
+        self.counts["joined"] += 1
+        self.activity.hit(request.definition.name, "joined")
+        try:
+            made = await self._flights.join(key)
+        except FusedError as exc:
+            tell(on_text, exc)
+            raise
+        if isinstance(made, Found):
+            return made
+        answer, answer_body = made
+        tell(on_text, answer)
+        return (replace(answer, source="joined") if isinstance(answer, Reply) else answer), answer_body
 
     async def _make(self, request: _Request, body: bytes, on_text: OnText | None) -> Made:
-        """The result from disk, or from a run, which is kept if it may be."""
-        if request.max_age > 0:
-            entry = await asyncio.to_thread(self._results.on_disk, request.key, max_age=request.max_age)
-            if entry is not None:
-                return entry
-        answer, answer_body = await self._run_tile(request, body, on_text)
-        if request.max_age > 0 and isinstance(answer, Reply):
-            answer = replace(answer, etag=_etag(answer, answer_body) if request.run.returns == "encoded" else "")
+        """The result from disk, from another process that makes it now, or from a run, which is kept if it may be."""
+        if request.max_age <= 0:
+            return await self._run_noted(request, body, on_text)
+        wish, run = request.wish, request.run
+        turn, failed = self.answers.turn(wish), None
+        try:
+            try:
+                found = await self.answers.wait(wish, turn, patience=self._patience)
+            except FusedError as exc:
+                tell(on_text, exc)
+                raise
+            if found is not None:
+                return found
+            self.counts["misses"] += 1
+            answer, answer_body = await self._run_noted(request, body, on_text)
+            if isinstance(answer, Failure):
+                failed = answer.to_error()
+                return answer, answer_body
+            if run.returns == "encoded":
+                answer = await with_etag(answer, answer_body)
             if answer.status in {200, 204}:
-                self._keep(request.key, answer, answer_body)
-        return answer, answer_body
+                taken, turn = turn, self.answers.turn(wish)
+                self.answers.keep(wish, answer, answer_body, run=run, turn=taken)
+            return replace(answer, files=(), recheck=bool(answer.files)), answer_body
+        finally:
+            self.answers.end(turn, failed)
+
+    @property
+    def _patience(self) -> float:
+        """Seconds that a run in another process may take, with its wait for a worker."""
+        return self._options.queue_timeout + max(self._options.tile_timeout, self._options.file_timeout)
+
+    async def _run_noted(self, request: _Request, body: bytes, on_text: OnText | None) -> tuple[Reply | Failure, bytes]:
+        """A run that has an id, by which it is found and stopped."""
+        task = asyncio.current_task()
+        assert task is not None
+        run, name = request.run, request.definition.name
+        active = self.activity.ask(name, tile=run.tile, client=run.client or KERNEL, stop=task.cancel)
+        request = replace(request, run=replace(run, run_id=active.run_id))
+        try:
+            answer, answer_body = await self._run_tile(request, body, on_text)
+        except asyncio.CancelledError:
+            error = CancelledRunError(f"{name} was stopped", udf=name)
+            self.activity.lose(active, error)
+            if not active.is_stopped:
+                raise  # nobody waits any more
+            task.uncancel()
+            raise error from None
+        except FusedError as exc:
+            self.activity.lose(active, exc)
+            raise
+        except BaseException:
+            self.activity.lose(active, FusedError("a fault of this package", udf=name))
+            raise
+        if isinstance(answer, Failure):
+            return self.activity.fail(active, answer), answer_body
+        return self.activity.succeed(active, answer), answer_body
 
     async def _run_tile(self, request: _Request, body: bytes, on_text: OnText | None) -> tuple[Reply | Failure, bytes]:
         """A run; for a tile, drawn with the range of values that its layer has."""
         definition, run = request.definition, request.run
         if run.tile is None or run.returns == "object":
             return await self._run(definition, run, body, on_text)
-        layer = layer_key(definition.digest, run)
-        run = replace(run, domain=await self._domains.get(layer, max_age=request.max_age))
+        layer = Layer(key=self._keys.layer(definition, run), udf=definition.name, max_age=request.max_age)
+        run = replace(run, domain=await self._domains.get(layer))
         answer, answer_body = await self._run(definition, run, body, on_text)
         if not isinstance(answer, Reply) or answer.domain is None or run.domain is not None:
             return answer, answer_body
-        settled = await self._domains.settle(layer, answer.domain, max_age=request.max_age)
+        settled = await self._domains.settle(layer, answer.domain)
         if settled == answer.domain:
             return answer, answer_body
         # Tiles that ran beside the first one; there are at most as many as workers.
@@ -295,7 +380,8 @@ class Gateway:
     async def _run(
         self, definition: UdfDefinition, run: Run, body: bytes, on_text: OnText | None
     ) -> tuple[Reply | Failure, bytes]:
-        answer, answer_body = await self._engine.run(definition, run, body, on_text=on_text)
+        engine = self._engines.get(definition.placement.get("engine", ""), self._engine)
+        answer, answer_body = await engine.run(definition, run, body, on_text=on_text)
         if run.returns == "encoded" and len(answer_body) > self._options.response_limit:
             raise UdfSerializationError(
                 f"the response has {len(answer_body)} bytes, {self._options.response_limit} are allowed "
@@ -312,30 +398,22 @@ class _Request:
     definition: UdfDefinition
     run: Run
     key: str
+    """Empty where nothing tells the arguments from others."""
     max_age: int
     """Seconds; 0 keeps nothing."""
+    generation: int
+    """Of the cache."""
 
-
-class _Flight:
-    """One run with all who wait for it."""
-
-    def __init__(self, task: asyncio.Task[Made]) -> None:
-        self.task = task
-        self.is_abandoned = False
-        """Whether it is being stopped: who comes now needs another one."""
-        self._waiters = 0
-
-    async def join(self) -> Made:
-        self._waiters += 1
-        try:
-            return await asyncio.shield(self.task)
-        finally:
-            self._waiters -= 1
-            if self._waiters == 0 and not self.task.done():
-                self.is_abandoned = True
-                self.task.cancel()
-                with contextlib.suppress(asyncio.CancelledError, FusedError):
-                    await self.task
+    @property
+    def wish(self) -> Wish:
+        """What the cache is asked for."""
+        return Wish(
+            key=self.key,
+            udf=self.definition.name,
+            digest=self.definition.digest,
+            max_age=self.max_age,
+            generation=self.generation,
+        )
 
 
 def _without_names_of_clients(run: Run, definition: UdfDefinition) -> Run:
@@ -343,16 +421,3 @@ def _without_names_of_clients(run: Run, definition: UdfDefinition) -> Run:
         return run
     dropped = _OF_CLIENTS - {parameter.name for parameter in definition.parameters}
     return replace(run, parameters={name: value for name, value in run.parameters.items() if name not in dropped})
-
-
-def _etag(reply: Reply, body: bytes) -> str:
-    """Strong, and of the bytes: a result that grew too old and was made again may be another one."""
-    return f'"{hashlib.blake2b(body, digest_size=16, person=reply.media_type.encode()[:16]).hexdigest()}"'
-
-
-def _key(definition: UdfDefinition, run: Run, body: bytes) -> str:
-    """What the answer depends on: code, arguments, tile, format, encoder."""
-    arguments: Mapping[str, Any] | str = hashlib.sha256(body).hexdigest() if run.parameters is None else run.parameters
-    wanted = [run.extension, run.format, run.dtype_out_raster, run.dtype_out_vector, run.accept, run.returns]
-    parts = [ENCODER_VERSION, definition.digest, arguments, run.tile, wanted]
-    return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
@@ -20,12 +21,19 @@ import orjson
 from fused_jupyter._version import __version__
 from fused_jupyter.caching import ResultCache
 from fused_jupyter.engines.local import LocalEngine
+from fused_jupyter.runtime.activity import Activity
+from fused_jupyter.runtime.footprint import footprint
 from fused_jupyter.runtime.gateway import Gateway
 from fused_jupyter.runtime.host_settings import HostSettings
+from fused_jupyter.runtime.kernel_runs import KernelRuns
+from fused_jupyter.runtime.leases import Leases
 from fused_jupyter.runtime.listener import Listener
+from fused_jupyter.runtime.log import run_log, trim_log
+from fused_jupyter.runtime.remains import remove_remains
+from fused_jupyter.runtime.variables import remove_left_variables
 from fused_jupyter.settings import Options
-from fused_jupyter.wire import PROTOCOL, Announcement
-from fused_jupyter.wire.announcement import process_started
+from fused_jupyter.udfs import KERNEL_ENGINE
+from fused_jupyter.wire import Announcement
 
 _PARENT_CHECK_SECONDS = 0.2
 
@@ -35,10 +43,23 @@ async def serve(settings: HostSettings) -> None:
     started = time.time()
     options = Options.from_json(settings.options)
     engine = LocalEngine(options)
-    results = ResultCache(Path(options.cache_directory), memory_size=options.cache_memory, disk_size=options.cache_size)
-    gateway = Gateway(engine, results, options, kernel_id=settings.kernel_id)
+    cache_directory = Path(options.cache_directory)
+    results = ResultCache(cache_directory, memory_size=options.cache_memory, disk_size=options.cache_size)
+    activity = Activity(run_log(options.log_level), slow_seconds=options.slow_seconds)
+    kernel_runs = KernelRuns(options)
+    engine.on_begin = kernel_runs.on_begin = activity.begin
+    gateway = Gateway(
+        engine,
+        results,
+        options,
+        kernel_id=settings.kernel_id,
+        activity=activity,
+        environment=lambda: engine.environment_digest,
+        engines={KERNEL_ENGINE: kernel_runs},
+    )
 
-    def status() -> dict[str, Any]:
+    async def status() -> dict[str, Any]:
+        memory = await asyncio.to_thread(footprint, engine.pids)
         return {
             "version": __version__,
             "pid": os.getpid(),
@@ -47,6 +68,8 @@ async def serve(settings: HostSettings) -> None:
             "is_ready": engine.is_ready,
             "workers": engine.load,
             "worker_pids": engine.pids,
+            "memory": memory,
+            **activity.snapshot(),
             **gateway.counts,
             "runs": engine.counts.runs,
             "failed": engine.counts.failed,
@@ -55,35 +78,29 @@ async def serve(settings: HostSettings) -> None:
             "cancelled": engine.counts.cancelled,
         }
 
-    listener = Listener(gateway, secret=settings.secret, status=status)
+    os.set_inheritable(settings.lane, False)  # noqa: FBT003 - the call has no keyword
+    leases = Leases(engine, socket.socket(fileno=settings.lane))
+    listener = Listener(gateway, leases, secret=settings.secret, status=status, kernel_runs=kernel_runs)
     address = await listener.open()
-    path = _announce(settings, address)
     engine.start()
     print(address, flush=True)  # noqa: T201 - the kernel waits for this line
-    sweep = asyncio.create_task(asyncio.to_thread(results.evict))
+    sweep = asyncio.create_task(asyncio.to_thread(_tidy, results, Path(settings.runtime_directory), cache_directory))
     try:
-        await _until_kernel_is_gone(settings, listener)
+        await _until_kernel_is_gone(settings, listener, gateway)
     finally:
-        _withdraw(path)
+        _withdraw(Announcement.path_for(Path(settings.runtime_directory), settings.kernel_id))
         sweep.cancel()
         await listener.close()
+        await kernel_runs.close()
         await gateway.close()
         await engine.close()
+        await asyncio.to_thread(remove_left_variables, cache_directory)  # of a kernel that was killed
 
 
-def _announce(settings: HostSettings, address: str) -> Path:
-    announcement = Announcement(
-        protocol=PROTOCOL,
-        package_version=__version__,
-        kernel_id=settings.kernel_id,
-        pid=os.getpid(),
-        pid_started=process_started(os.getpid()),
-        kernel_pid=settings.kernel_pid,
-        server_pid=settings.server_pid,
-        address=address,
-        secret=settings.secret,
-    )
-    return announcement.write(Path(settings.runtime_directory))
+def _tidy(results: ResultCache, runtime_directory: Path, cache_directory: Path) -> None:
+    results.evict()
+    remove_remains(runtime_directory)
+    remove_left_variables(cache_directory)
 
 
 def _withdraw(path: Path) -> None:
@@ -93,13 +110,17 @@ def _withdraw(path: Path) -> None:
             path.unlink()
 
 
-async def _until_kernel_is_gone(settings: HostSettings, listener: Listener) -> None:
+async def _until_kernel_is_gone(settings: HostSettings, listener: Listener, gateway: Gateway) -> None:
     """The kernel hung up, or its process is not our parent any more: that shows even while it holds its GIL."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
+    log = Path(settings.runtime_directory) / f"fused-{settings.kernel_id}.log"
     while os.getppid() == settings.kernel_pid and not listener.kernel_left.is_set() and not stop.is_set():
+        trim_log(log)
+        if await gateway.look_around():
+            await listener.tell_servers(None)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), _PARENT_CHECK_SECONDS)
 

@@ -12,7 +12,8 @@ class HostSettings:
 
     kernel_id: str
     kernel_pid: int
-    server_pid: int
     secret: str
+    lane: int
+    """Descriptor of the socket over which leased workers go."""
     runtime_directory: str
     options: dict[str, Any]

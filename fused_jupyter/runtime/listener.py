@@ -11,31 +11,34 @@ import socket
 import struct
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
-from fused_jupyter.errors import AccessError, FusedError, ProtocolError
+from fused_jupyter.errors import AccessError, FusedError, ProtocolError, UnknownRunError
+from fused_jupyter.runtime.commands import Commands, Lending
 from fused_jupyter.runtime.gateway import Gateway
+from fused_jupyter.runtime.remains import SOCKET, socket_directory
 from fused_jupyter.udfs import UdfDefinition
 from fused_jupyter.wire import (
     Cancel,
     Describe,
     Described,
     Failure,
-    Grant,
     Heard,
+    KernelAnswer,
     Message,
+    Noted,
     Output,
-    Publish,
     Published,
+    Recall,
     Reply,
-    Revoke,
     Run,
     Status,
+    Stop,
     decode,
     encode,
     pack,
@@ -44,7 +47,7 @@ from fused_jupyter.wire import (
 from fused_jupyter.wire.handshake import Role, greet
 
 _GREETING_SECONDS = 5.0
-_HEARING_SECONDS = 1.0
+_HEARING_SECONDS = 5.0
 """A server that takes no news for so long hangs, and answers nobody from what it knew before."""
 _LIMIT = 1 << 20
 _TOLD = 8000
@@ -53,11 +56,36 @@ _PIECE = 1 << 16
 """Characters of output in one message: a header has its limit, and what a UDF prints may be longer."""
 
 
+class AskedKernel(Protocol):
+    """Asks the kernel to run UDFs."""
+
+    send: Callable[[Message], None] | None
+
+    def note(self, message: KernelAnswer, body: bytes) -> None:
+        """Take what came of one."""
+        ...
+
+    def lose(self) -> None:
+        """The kernel is gone."""
+        ...
+
+
 class Listener:
     """A Unix socket in a private directory, and everybody connected to it."""
 
-    def __init__(self, gateway: Gateway, *, secret: str, status: Callable[[], dict[str, Any]]) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        leases: Lending,
+        *,
+        secret: str,
+        status: Callable[[], Awaitable[dict[str, Any]]],
+        kernel_runs: AskedKernel | None = None,
+    ) -> None:
         self._gateway = gateway
+        self.kernel_runs = kernel_runs
+        self.commands = Commands(gateway, leases, self.tell_servers)
+        leases.on_recall = self._recall
         self._secret = secret
         self._status = status
         self._peers: set[_Peer] = set()
@@ -69,9 +97,8 @@ class Listener:
 
     async def open(self) -> str:
         """Listen; gives the address."""
-        # Not in the runtime directory: a socket's path is limited to 104 bytes, and homes may be on a network.
-        self._directory = tempfile.TemporaryDirectory(prefix="fused-", ignore_cleanup_errors=True)
-        path = str(Path(self._directory.name) / "host.sock")
+        self._directory = socket_directory()
+        path = str(Path(self._directory.name) / SOCKET)
         self._server = await asyncio.start_unix_server(self._accept, path, limit=_LIMIT, backlog=128)
         os.chmod(path, 0o600)  # noqa: PTH101 - one system call; a Path would not make it faster
         return path
@@ -89,10 +116,15 @@ class Listener:
         """Tell every server what changed, one UDF or only the tokens, and wait until they have taken it over."""
         udfs = () if definition is None else (self._gateway.summary(definition),)
         self._serial += 1
-        news = Published(udfs=udfs, shares=self._gateway.shares, serial=self._serial)
+        news = Published(udfs=udfs, shares=self._gateway.shares, serial=self._serial, epoch=self._gateway.epoch)
         heard = [peer.tell(news) for peer in self._peers if peer.role == "server"]
         if heard:
             await asyncio.wait(heard, timeout=_HEARING_SECONDS)
+
+    def _recall(self, lease: int) -> None:
+        for peer in self._peers:
+            if peer.role == "kernel":
+                peer.send(Recall(lease=lease))
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -108,18 +140,38 @@ class Listener:
         peer = _Peer(role, reader, writer, listener=self, gateway=self._gateway)
         self._peers.add(peer)
         if role == "server":
-            peer.send(Published(udfs=self._gateway.summaries(), shares=self._gateway.shares))
+            known = self._gateway
+            peer.send(Published(udfs=known.summaries(), shares=known.shares, epoch=known.epoch))
+        elif self.kernel_runs is not None:
+            self.kernel_runs.send = peer.send
         try:
             await peer.serve()
         finally:
             self._peers.discard(peer)
             peer.close()
             if role == "kernel":
+                if self.kernel_runs is not None:
+                    self.kernel_runs.lose()
                 self.kernel_left.set()
 
-    def status(self) -> dict[str, Any]:
+    async def status(self) -> dict[str, Any]:
         """What the host says of itself."""
-        return self._status()
+        return await self._status()
+
+    def stop(self, run_id: str) -> None:
+        """Stop a run, of the host or of the kernel.
+
+        Raises:
+            UnknownRunError: there is none.
+        """
+        activity = self._gateway.activity
+        if activity.stop(run_id):
+            return
+        if not activity.runs_elsewhere(run_id):
+            raise UnknownRunError(f"no run {run_id!r} waits or goes on; %fused_top shows those that do")
+        for peer in self._peers:
+            if peer.role == "kernel":
+                peer.send(Stop(run_id=run_id))
 
 
 class _Peer:
@@ -188,6 +240,9 @@ class _Peer:
         if isinstance(message, Heard):
             self._note_heard(message.serial)
             return
+        if isinstance(message, Noted):
+            self._gateway.note(message, is_kernel=self.role == "kernel")
+            return
         if isinstance(message, Run) and message.parameters is not None and self._answer_at_once(message):
             return
         # In the order in which they come: a run that follows a Publish sees it.
@@ -231,26 +286,20 @@ class _Peer:
             case Run():
                 return await self._run(message, body)
             case Describe():
-                return Described(id=message.id, udfs=self._gateway.summaries(), shares=self._gateway.shares), b""
+                known = self._gateway
+                udfs, shares, epoch = known.summaries(), known.shares, known.epoch
+                return Described(id=message.id, udfs=udfs, shares=shares, epoch=epoch), b""
             case Status():
-                return Reply(id=message.id, media_type="application/json"), orjson.dumps(self._listener.status())
+                return Reply(id=message.id, media_type="application/json"), orjson.dumps(await self._listener.status())
+            case Stop():
+                self._listener.stop(message.run_id)
+                return Reply(id=message.id), b""
         if self.role != "kernel":
             raise AccessError(f"only the kernel may send {type(message).__name__}")
-        match message:
-            case Publish():
-                definition = UdfDefinition.from_json(message.definition)
-                self._gateway.publish(definition, register=message.register)
-                if message.register:
-                    await self._listener.tell_servers(definition)
-            case Grant():
-                self._gateway.grant(message.share, message.udf)
-                await self._listener.tell_servers(None)
-            case Revoke():
-                self._gateway.revoke(message.share)
-                await self._listener.tell_servers(None)
-            case _:
-                raise ProtocolError(f"a host does not take {type(message).__name__}")
-        return Reply(id=message.id), b""
+        if isinstance(message, KernelAnswer) and self._listener.kernel_runs is not None:
+            self._listener.kernel_runs.note(message, body)
+            return Reply(id=message.id), b""
+        return Reply(id=message.id), await self._listener.commands.obey(message)
 
     async def _run(self, run: Run, body: bytes) -> tuple[Message, bytes]:
         if self.role != "kernel" and (run.returns != "encoded" or run.parameters is None or run.profile):

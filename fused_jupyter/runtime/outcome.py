@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +23,20 @@ class Outcome:
     cached: bool = False
     stdout: str = ""
     stderr: str = ""
+    run_id: str = ""
+    """What the log and `%fused_top` call the run."""
     lines: Lines | None = None
     """Where the time went, for a run that was measured."""
+
+
+def lines_of(profile: Mapping[str, Mapping[str, Sequence[float]]] | None) -> Lines | None:
+    """The lines of a reply, whose numbers JSON has as text."""
+    if profile is None:
+        return None
+    return {
+        module: {int(line): (seconds, int(growth)) for line, (seconds, growth) in lines.items()}
+        for module, lines in profile.items()
+    }
 
 
 def show(stream: str, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
 from jupyter_server._tz import utcnow
@@ -60,6 +61,7 @@ class FusedExtension(ExtensionApp):
         self.settings["fused_hosts"] = self.hosts
         self.settings["fused_packer"] = Packer(_PACKED_BYTES)
         self.settings["fused_allow_shares"] = self.allow_shares
+        self.settings["fused_requests"] = Counter()
 
     def initialize_handlers(self) -> None:
         """Add the routes; the base URL is put before them by Jupyter."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from http.client import responses as PHRASES  # noqa: N812 - a table of constants
@@ -13,6 +15,7 @@ from urllib.parse import unquote
 import orjson
 from jupyter_server.base.handlers import JupyterHandler
 from tornado import web
+from tornado.iostream import StreamClosedError
 
 from fused_jupyter.errors import FusedError
 from fused_jupyter.server_ext.codings import Packer, coding_for, tag_in, tag_in_hand
@@ -20,8 +23,8 @@ from fused_jupyter.server_ext.content import file_name
 from fused_jupyter.server_ext.hosts import Host, Hosts
 from fused_jupyter.server_ext.metadata import metadata_of_error
 from fused_jupyter.server_ext.policy import check_site, recognise_token
-from fused_jupyter.server_ext.requests import make_run, names_format
-from fused_jupyter.server_ext.responses import Answer, error_body, error_headers
+from fused_jupyter.server_ext.requests import client_of, make_run, names_format
+from fused_jupyter.server_ext.responses import Answer, error_body, error_headers, run_headers
 from fused_jupyter.wire import Run
 
 _SHARE = re.compile(r"fsh_[A-Za-z0-9_-]+")
@@ -31,6 +34,8 @@ _MASK = "fsh_[secret]"
 class FusedHandler(JupyterHandler):
     """JSON errors, no login page, no cookie, no ETag of tornado's, cancel on a closed connection."""
 
+    route = ""
+    """What this route is called in metrics."""
     _call: asyncio.Task[Answer] | None = None
     _is_gone = False
 
@@ -74,13 +79,20 @@ class FusedHandler(JupyterHandler):
         if self._call is not None:
             self._call.cancel()
 
+    def on_finish(self) -> None:
+        """Count the answer."""
+        requests: Counter[tuple[str, int]] = self.settings["fused_requests"]
+        requests[self.route, self.get_status()] += 1
+
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Errors are JSON; those of the UDF carry its line and traceback."""
         error = (kwargs.get("exc_info") or (None, None, None))[1]
         if isinstance(error, FusedError):
-            for name, value in self.tell_of_run(error).items():
+            for name, value in (self.tell_of_run(error) | run_headers(error)).items():
                 self.set_header(name, value)
             self.send_failure(self.describe(error), error.retry_after)
+            if error.run_id:
+                self.log.debug("run=%s udf=%s status=%d", error.run_id, error.udf or "-", error.status)
             return
         message = error.log_message and error.log_message % error.args if isinstance(error, web.HTTPError) else None
         message = message or PHRASES.get(status_code, "unknown error")
@@ -103,7 +115,7 @@ class FusedHandler(JupyterHandler):
         """Give our errors the status that their class has."""
         if isinstance(error, FusedError) and not self._finished:
             self.send_error(error.status, exc_info=(type(error), error, error.__traceback__))
-        elif isinstance(error, asyncio.CancelledError) and self._is_gone:
+        elif isinstance(error, StreamClosedError) or (isinstance(error, asyncio.CancelledError) and self._is_gone):
             return  # nobody is there to be told
         else:
             super()._handle_request_exception(error)
@@ -126,6 +138,7 @@ class FusedHandler(JupyterHandler):
             host.client.next_number(),
             udf=udf,
             share=share,
+            client=client_of(request.headers, request.remote_ip or "", share=share),
             method=request.method or "GET",
             query=request.query_arguments,
             headers=request.headers,
@@ -146,6 +159,9 @@ class FusedHandler(JupyterHandler):
             message = f"the result has {answer.reply.length} bytes, and none of them is in the range that was asked for"
             self.send_failure({"type": "HTTPError", "error": message, "status": answer.status}, None)
             return
+        if self.log.isEnabledFor(logging.DEBUG):
+            run_id, source = answer.reply.run_id or "-", answer.reply.source or "-"
+            self.log.debug("run=%s udf=%s status=%d cache=%s", run_id, run.udf or "-", answer.status, source)
         headers = answer.headers(version=run.digest, is_open=not names_format(run), file_name=name)
         for header, value in headers.items():
             self.set_header(header, value)

@@ -15,6 +15,7 @@ from tornado import web
 from fused_jupyter._version import __version__
 from fused_jupyter.errors import FusedError, ShareError, UnknownUdfError
 from fused_jupyter.server_ext.base import FusedHandler
+from fused_jupyter.server_ext.monitoring import HealthHandler, MetricsHandler, RunHandler, RunsHandler
 from fused_jupyter.server_ext.policy import may_execute
 from fused_jupyter.server_ext.requests import first, parse_body, parse_tile, tile_extension
 from fused_jupyter.server_ext.responses import redacted
@@ -29,6 +30,8 @@ _NOT_PASSED_ON = frozenset({"", "format", "kernel", "token", "_xsrf"})
 class PingHandler(FusedHandler):
     """`GET|HEAD fused/ping[?kernel=]`: that the extension is there, and whether a kernel's host can be asked."""
 
+    route = "ping"
+
     @may_execute
     async def get(self) -> None:
         """Version, and the kernel asked about."""
@@ -41,6 +44,8 @@ class PingHandler(FusedHandler):
 
 class UdfsHandler(FusedHandler):
     """`GET|HEAD fused/udfs`: all UDFs of this server's kernels; of one name the one that answers."""
+
+    route = "udfs"
 
     @may_execute
     async def get(self) -> None:
@@ -58,6 +63,8 @@ class UdfsHandler(FusedHandler):
 class UdfHandler(FusedHandler):
     """`GET|HEAD fused/udfs/<udf>`: one UDF."""
 
+    route = "udfs"
+
     @may_execute
     async def get(self, udf: str) -> None:
         """Digest, kernel and parameters (JSON Schema)."""
@@ -69,6 +76,8 @@ class UdfHandler(FusedHandler):
 
 class FileHandler(FusedHandler):
     """`GET|HEAD|POST fused/run/file/<udf>[.<ext>]`: run as a file."""
+
+    route = "file"
 
     @may_execute
     async def get(self, udf: str, extension: str | None) -> None:
@@ -90,6 +99,8 @@ class FileHandler(FusedHandler):
 class TileHandler(FusedHandler):
     """`GET|HEAD fused/run/tiles/<udf>/<z>/<x>/<y>[.<ext>]`: run for a tile."""
 
+    route = "tiles"
+
     @may_execute
     async def get(self, udf: str, z: str, x: str, y: str, extension: str | None) -> None:
         """Arguments in the query."""
@@ -102,6 +113,8 @@ class TileHandler(FusedHandler):
 
 class TileJsonHandler(FusedHandler):
     """`GET|HEAD fused/run/tiles/<udf>/tilejson.json`: TileJSON 3.0 for map libraries."""
+
+    route = "tilejson"
 
     @may_execute
     async def get(self, udf: str) -> None:
@@ -139,6 +152,8 @@ class TileJsonHandler(FusedHandler):
 class SharedTileHandler(FusedHandler):
     """`GET|HEAD fused/<token>/run/tiles/<z>/<x>/<y>[.<ext>]`: tiles for who has a token of that UDF."""
 
+    route = "shared"
+
     async def prepare(self) -> None:  # type: ignore[override]  # as in the base class
         """A login, if there is one, gives no more rights here, so nobody asks for it and no cookie is set."""
         self.current_user = self._jupyter_current_user = None
@@ -167,7 +182,7 @@ class SharedTileHandler(FusedHandler):
         """What went wrong, without the inside of the UDF: that is in the log, under the number that the caller gets."""
         told = redacted(error)
         if told["error"] != error.message:
-            told["id"] = secrets.token_hex(4)
+            told["id"] = error.run_id or secrets.token_hex(4)
             self.log.warning("who has a token of %s met %s (%s)", error.udf, error.message, told["id"])
         return told
 
@@ -179,6 +194,8 @@ class SharedTileHandler(FusedHandler):
 
 class StaticHandler(FusedHandler):
     """`GET|HEAD fused/static/map.js?v=<hash>`: the map's code, of exactly the version that the widget wants."""
+
+    route = "static"
 
     @may_execute
     async def get(self, name: str) -> None:
@@ -200,6 +217,8 @@ class StaticHandler(FusedHandler):
 class MissingHandler(FusedHandler):
     """Everything else below `fused/`: a JSON 404, for those who are logged in."""
 
+    route = "missing"
+
     @may_execute
     async def get(self) -> None:
         """Say what is here."""
@@ -215,6 +234,10 @@ _XYZ = r"([^/]+)/([^/]+)/([^/.]+)"
 
 ROUTES = [
     (r"/fused/ping", PingHandler),
+    (r"/fused/health", HealthHandler),
+    (r"/fused/metrics", MetricsHandler),
+    (r"/fused/runs", RunsHandler),
+    (r"/fused/runs/([0-9a-f]{12})", RunHandler),
     (r"/fused/udfs", UdfsHandler),
     (r"/fused/udfs/([^/]+)", UdfHandler),
     (rf"/fused/run/file/([^/.]+){_EXTENSION}", FileHandler),

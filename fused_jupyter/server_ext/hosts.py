@@ -7,7 +7,7 @@ import contextlib
 import difflib
 import re
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,16 +22,18 @@ from fused_jupyter.wire import (
     Described,
     Heard,
     Message,
+    Noted,
     Published,
     Reply,
     Run,
     connect,
     cut,
 )
-from fused_jupyter.wire.announcement import announcements
+from fused_jupyter.wire.announcement import announcements, is_running
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _ACTIVITY_SECONDS = 10.0
+_COUNT_SECONDS = 1.0
 _PATIENCE_SECONDS = 2.0
 _RETRY_SECONDS = 1.0
 _REMEMBERED = 200
@@ -47,9 +49,13 @@ class Host:
     udfs: dict[str, dict[str, Any]] = field(default_factory=dict)
     """`UdfSummary` by name."""
     shares: frozenset[str] = frozenset()
+    answered: Counter[str] = field(default_factory=Counter)
+    """Requests that the host has not heard of yet, by digest."""
     served_at: float = 0.0
     changed_at: float = 0.0
     """The newest registration."""
+    epoch: int = 0
+    """What it said last of answers that were given before."""
 
     @property
     def kernel_id(self) -> str:
@@ -68,8 +74,19 @@ class Host:
                 self.udfs[str(udf["name"])] = {**udf, "registered_at": registered_at}
                 self.changed_at = max(self.changed_at, registered_at)
             self.shares = frozenset(message.shares)
+            self.epoch = message.epoch
         except (KeyError, TypeError, ValueError) as exc:
             raise ProtocolError(f"the host of kernel {self.kernel_id} does not describe its UDFs as expected") from exc
+
+    def note_answered(self, digest: str) -> None:
+        """This server had kept an answer; the host hears of it within a second, as it counts all."""
+        if not self.answered:
+            asyncio.get_running_loop().call_later(_COUNT_SECONDS, self._tell_answered)
+        self.answered[digest] += 1
+
+    def _tell_answered(self) -> None:
+        answered, self.answered = self.answered, Counter()
+        self.client.tell(Noted(answered=answered))
 
     def hear(self, news: Published) -> None:
         """`learn`, and tell the host that it is done."""
@@ -101,6 +118,8 @@ class Hosts:
         self._on_served = on_served
         self._hosts: dict[str, Host] = {}
         self._departed: OrderedDict[str, frozenset[str]] = OrderedDict()
+        self._fallen: dict[str, Host] = {}
+        """Hosts that died before their kernels, which replace them."""
         self._refused: dict[str, ProtocolError | AccessError] = {}
         self._silent: dict[str, float] = {}
         """Hosts that did not answer, and when to try them again."""
@@ -142,6 +161,7 @@ class Hosts:
 
         Raises:
             ShareError: none; expired, revoked and wrong are not told apart.
+            HostLostError: it died, and its kernel starts another one.
         """
         await self._scan_if_changed()
         for look_again in (True, False):
@@ -150,6 +170,9 @@ class Hosts:
                     return host
             if look_again:
                 await self._look_again()
+        for host in self._fallen.values():
+            if share in host.shares and is_running(host.announcement.kernel_pid, 0.0):
+                raise HostLostError("what this token opens is just starting again", retry_after=1)
         raise ShareError("this token opens nothing here")
 
     async def all(self) -> list[Host]:
@@ -171,15 +194,19 @@ class Hosts:
         if now - host.served_at > _ACTIVITY_SECONDS:
             host.served_at = now
             self._on_served(host.kernel_id)
+        wanted = run
         if run.digest is None and run.udf in host.udfs:
             # What the name means now: the host lets no cell end before this server has heard of it.
-            run = replace(run, digest=host.udfs[run.udf]["digest"])
-        # The same code may be registered again with another max-age.
-        state = f"{host.kernel_id} {host.changed_at}"
-        if (known := self._recent.get(state, run)) is not None:
+            wanted = replace(run, digest=host.udfs[run.udf]["digest"])
+        # The same code may be registered again with another max-age; kept results may be deleted.
+        state = f"{host.kernel_id} {host.changed_at} {host.epoch}"
+        if (known := self._recent.get(state, wanted)) is not None:
+            host.note_answered(known[0].digest)
             return cut(run, *known)
+        # By its name, if that is all that was asked for: where this server had no time to hear of an edit, the host
+        # knows better what it means.
         reply, body = await host.client.reply_to(run)
-        self._recent.put(state, run, reply, body)
+        self._recent.put(state, wanted, reply, body)
         # A host of an older version sends the whole.
         return (reply, body) if reply.length is not None else cut(run, reply, body)
 
@@ -307,6 +334,7 @@ class Hosts:
             learn(message)
         self._hosts[announcement.kernel_id] = host
         self._departed.pop(announcement.kernel_id, None)
+        self._fallen.pop(announcement.kernel_id, None)
         watcher = asyncio.create_task(self._watch(host))
         self._watchers.add(watcher)
         watcher.add_done_callback(self._watchers.discard)
@@ -321,5 +349,9 @@ class Hosts:
 
     def _note_departed(self, kernel_id: str, host: Host | None) -> None:
         self._departed[kernel_id] = frozenset(host.udfs) if host else frozenset()
+        if host is not None:
+            self._fallen[kernel_id] = host
+        for each in [each for each, one in self._fallen.items() if not is_running(one.announcement.kernel_pid, 0.0)]:
+            del self._fallen[each]
         while len(self._departed) > _REMEMBERED:
             self._departed.popitem(last=False)

@@ -18,7 +18,8 @@ class RecentAnswers:
     """Answers by host and request, the ones asked for longest ago go first.
 
     A request here always names a version: its URL does, or the server knows which one the name means now. And an
-    answer is for one state of its host, of which each registration makes another. So none can be stale.
+    answer is for one state of its host, of which each registration makes another, and each deletion of kept results.
+    An answer that used the user's own modules is not kept, as only the host looks at those. So none can be stale.
     """
 
     def __init__(self, size: int) -> None:
@@ -39,9 +40,9 @@ class RecentAnswers:
     def put(self, state: str, run: Run, reply: Reply, body: bytes) -> None:
         """Keep an answer, if it is whole and the version that was asked for ran."""
         fits = reply.status == 200 and reply.length is None and reply.max_age > 0 and len(body) <= LARGEST
-        if not fits or run.digest != reply.digest:
+        if not fits or reply.recheck or run.digest != reply.digest:
             return
-        kept = time.monotonic() + reply.max_age, replace(reply, cached=True), body
+        kept = time.monotonic() + reply.max_age, replace(reply, cached=True, source="server"), body
         self._answers.put(_key(state, run), kept, len(body) + len(reply.stdout) + len(reply.stderr))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +18,9 @@ RESERVED = frozenset(
     {"", "format", "dtype_out_raster", "dtype_out_vector", "cache_max_age", "kernel", "v", "token", "_xsrf"}
 )
 """Query parameters that are ours or Jupyter's; all others are the UDF's arguments. The empty name is `format`."""
+
+CLIENT_HEADER = "X-Fused-Client"
+"""Which map asks; js/src/server.ts sends it."""
 
 MAX_BODY = 1_000_000
 """Bytes of arguments in a POST. They travel in a frame's header; larger things are files."""
@@ -38,11 +43,37 @@ def parse_tile(z: str, x: str, y: str) -> tuple[int, int, int]:
     raise TileError(f"tile {z}/{x}/{y}: need three whole numbers z/x/y, e.g. 12/654/1583")
 
 
+def client_of(headers: Mapping[str, str], address: str, *, share: str | None = None) -> str:
+    """Who sends requests, as a short name by which nobody is known: of each client some calls wait, not all.
+
+    Of the owner's maps each says which it is. Otherwise pages and programs are told apart, and with a token addresses
+    only: whoever has one could make up anything else.
+
+    >>> client_of({"X-Fused-Client": "map"}, "10.0.0.1") == client_of({"X-Fused-Client": "map"}, "10.0.0.2")
+    True
+    >>> client_of({"X-Fused-Client": "a"}, "::1", share="s") == client_of({"X-Fused-Client": "b"}, "::1", share="s")
+    True
+    """
+    parts: tuple[str, ...]
+    if share is not None:
+        parts = ("token", share, address)
+    elif name := headers.get(CLIENT_HEADER):
+        parts = ("named", name)
+    else:
+        parts = ("other", address, headers.get("User-Agent", ""), headers.get("Referer", ""))
+    return hashlib.blake2b(orjson.dumps(parts), digest_size=8, key=_KEY).hexdigest()
+
+
+_KEY = secrets.token_bytes(16)
+"""Without it, nobody finds out by trying which address a client has."""
+
+
 def make_run(
     number: int,
     *,
     udf: str,
     share: str | None = None,
+    client: str = "",
     method: str,
     query: Query,
     headers: Mapping[str, str],
@@ -59,6 +90,7 @@ def make_run(
         id=number,
         udf=udf,
         share=share,
+        client=client,
         digest=first(query, "v"),
         tile=tile,
         parameters=arguments(query) | dict(body),

@@ -20,6 +20,9 @@ from fused_jupyter.server_ext.content import content_headers, passed_on
 from fused_jupyter.server_ext.metadata import metadata_of_result
 from fused_jupyter.wire import Reply
 
+RUN_HEADER = "X-Fused-Run"
+"""The run that made the answer, as logs and `%fused_top` call it."""
+
 _WITHOUT_BODY = frozenset({204, 205, 304})
 
 _TELLABLE = (ArgumentError, TileError, FormatError, ShareError, BusyError)
@@ -83,8 +86,10 @@ class Answer:
             "X-Fused-Kernel": reply.kernel,
             "Cache-Control": _cache_control(reply, version),
             "Vary": _vary(reply, is_open=is_open),
-            "Server-Timing": f"run;dur={reply.seconds * 1000:.1f}",
+            "Server-Timing": _timing(reply),
         }
+        if reply.run_id:
+            headers[RUN_HEADER] = reply.run_id
         if self.tag:
             headers["ETag"] = self.tag
         if reply.cached:
@@ -109,13 +114,21 @@ class Answer:
 
 def error_body(error: FusedError) -> dict[str, Any]:
     """An error for the owner of the UDF."""
-    return error.to_wire() | {"status": error.status}
+    return error.to_wire() | {"status": error.status} | ({"run": error.run_id} if error.run_id else {})
 
 
 def redacted(error: FusedError) -> dict[str, Any]:
     """An error for somebody with a token: what they did wrong, but nothing of the UDF's inside."""
     message = error.message if isinstance(error, _TELLABLE) else _WHAT_FAILED.get(error.status, "the UDF failed")
     return {"type": type(error).__name__, "error": message, "status": error.status}
+
+
+def run_headers(error: FusedError) -> dict[str, str]:
+    """Headers that tell which run failed, if one had begun or waited."""
+    if not error.run_id:
+        return {}
+    timing = f"queue;dur={error.queue_seconds * 1000:.1f}, run;dur={error.seconds * 1000:.1f}"
+    return {RUN_HEADER: error.run_id, "Server-Timing": timing}
 
 
 def error_headers(fields: Mapping[str, Any], retry_after: int | None) -> dict[str, str]:
@@ -140,6 +153,15 @@ def _body_headers(reply: Reply, file_name: str) -> dict[str, str]:
     return headers | passed_on(own)
 
 
+def _timing(reply: Reply) -> str:
+    """Where the time went, in milliseconds; an answer that was kept has cost none of it this time."""
+    source = f'cache;desc="{reply.source or "miss"}"'
+    if reply.cached:
+        return source
+    times = {"queue": reply.queue_seconds, "run": reply.seconds, "encode": reply.encode_seconds}
+    return ", ".join([*(f"{name};dur={seconds * 1000:.1f}" for name, seconds in times.items()), source])
+
+
 def _vary(reply: Reply, *, is_open: bool) -> str:
     names = ["Origin"]  # Jupyter answers a token's caller with their own origin
     if is_open:
@@ -152,6 +174,6 @@ def _vary(reply: Reply, *, is_open: bool) -> str:
 def _cache_control(reply: Reply, version: str | None) -> str:
     if reply.max_age <= 0:
         return "no-store"
-    if version is not None and version == reply.digest:
+    if version is not None and version == reply.digest and not reply.recheck:
         return f"private, max-age={reply.max_age}, immutable"
     return "private, no-cache"  # the cell may be run again any moment: ask, and get a 304

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from fused_jupyter.errors import ArgumentError
+from fused_jupyter.settings._machine import allowed_memory
 
 _PRELOAD = (
     "numpy",
@@ -28,7 +29,6 @@ _PRELOAD = (
     "isal.isal_zlib",
     "fused_jupyter.formats.encoding",
     "fused_jupyter.formats.mvt.encoder",
-    "fused_jupyter.formats.mvt.protobuf_kernel",
     "fused_jupyter.formats.rasters.pictures",
     "fused_jupyter.formats.tabular.tables",
     "fused_jupyter.formats.tabular.arrow",
@@ -60,7 +60,13 @@ class Options:
     queue_timeout: float = 30.0
     """Seconds a call may wait for a worker before it is answered with 503."""
     queue_length: int = 1000
-    """Calls that may wait."""
+    """Calls that may wait; those with share tokens, together, half as many."""
+    client_queue_length: int = 500
+    """Calls of one client that may wait: of one map, one page or one program. Clients that wait take turns."""
+    token_workers: int = 0
+    """Workers that one share token may hold at a time; 0 is all but one, and at least one."""
+    max_recursion_factor: int = 5
+    """How deep UDFs may run UDFs: one that is run from the notebook or by its address is at depth 0."""
     output_limit: int = 1_000_000
     """Characters of stdout and of stderr kept for each call."""
     response_limit: int = 256_000_000
@@ -73,20 +79,45 @@ class Options:
     """Bytes in memory, of each host."""
     cache_max_age: str = "90d"
     """How long a result answers for itself, where the UDF and the caller say nothing."""
+    mount_directory: str = field(default_factory=lambda: str(_data_home() / "fused_jupyter" / "mount"))
+    """Where files of UDFs are kept; `/mnt/cache` and `/mount` in their code mean it."""
     preload: tuple[str, ...] = _PRELOAD
-    """Modules that every worker has from its start."""
+    """Modules that every worker has from its start; with `FUSED_PRELOAD=` there is none, and none is learnt."""
+    learn_preload: bool = True
+    """Whether installed packages that UDFs import are loaded ahead for the workers that come."""
+    start_method: str = "fork"
+    """How a worker starts: `fork`, in milliseconds from a process that has loaded `preload`, or `spawn`, in seconds."""
+    memory_limit: int = field(default_factory=lambda: allowed_memory() * 4 // 5)
+    """Bytes that one call may take, with the processes that it starts; by default 80 % of what this machine or its
+    control group allows, and together all calls may take as much. 0 is no limit."""
+    recycle_runs: int = 2000
+    """Runs after which a worker is replaced, so that what UDFs leak does not add up for ever; 0 is never."""
+    recycle_memory: int = 500_000_000
+    """Bytes by which a worker may have grown between two runs before it is replaced; 0 is any number."""
+    log_level: str = "info"
+    """What the host writes into its log: `debug` for each run, `info` for those that failed, were stopped or were slow,
+    `error` for those whose process was lost."""
+    slow_seconds: float = 10.0
+    """A run that takes longer is worth a line in the log."""
+    env_file: str = ""
+    """Variables for UDFs, one `NAME=value` a line; empty is `.env` in the mount directory."""
 
     def __post_init__(self) -> None:
         for setting in fields(self):
             value = getattr(self, setting.name)
             kind = _KINDS[str(setting.type)]
-            if isinstance(value, bool) or not isinstance(value, kind):
+            if not isinstance(value, kind) or (isinstance(value, bool) and bool not in kind):
                 wanted = " or ".join(one.__name__ for one in kind)
                 raise ArgumentError(f"FUSED_{setting.name.upper()}: got {value!r}, need {wanted}")
             if isinstance(value, (int, float)) and value < 0:
                 raise ArgumentError(f"FUSED_{setting.name.upper()}: got {value}, need 0 or more")
         if self.workers < 1:
             raise ArgumentError(f"FUSED_WORKERS: got {self.workers}, need at least 1")
+        if self.start_method not in _START_METHODS:
+            wanted = " or ".join(_START_METHODS)
+            raise ArgumentError(f"FUSED_START_METHOD: got {self.start_method!r}, need {wanted}")
+        if self.log_level not in _LOG_LEVELS:
+            raise ArgumentError(f"FUSED_LOG_LEVEL: got {self.log_level!r}, need {' or '.join(_LOG_LEVELS)}")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
@@ -115,7 +146,16 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "int": (int,),
     "float": (float, int),
     "str": (str,),
+    "bool": (bool,),
     "tuple[str, ...]": (tuple,),
+}
+
+_START_METHODS = ("fork", "spawn")
+_LOG_LEVELS = ("debug", "info", "error")
+
+_TRUTHS = {
+    **dict.fromkeys(("1", "true", "yes", "on"), True),
+    **dict.fromkeys(("0", "false", "no", "off", ""), False),
 }
 
 
@@ -123,10 +163,14 @@ def _convert(name: str, text: str, *, like: Any) -> Any:  # the kind of the defa
     try:
         if isinstance(like, tuple):
             return tuple(part.strip() for part in text.split(",") if part.strip())
-        return type(like)(text)
-    except ValueError as exc:
+        return _TRUTHS[text.strip().lower()] if isinstance(like, bool) else type(like)(text)
+    except (ValueError, KeyError) as exc:
         raise ArgumentError(f"FUSED_{name.upper()}: got {text!r}, need {type(like).__name__}, e.g. {like}") from exc
 
 
 def _cache_home() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+def _data_home() -> Path:
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")

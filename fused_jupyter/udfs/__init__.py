@@ -12,16 +12,20 @@ from fused_jupyter.udfs.coercers import (
     parse_json,
 )
 from fused_jupyter.udfs.coercion import coerce, shown
-from fused_jupyter.udfs.definition import HeaderModule, SourceDigest, UdfDefinition
+from fused_jupyter.udfs.definition import KERNEL_ENGINE, HeaderModule, SourceDigest, UdfDefinition
 from fused_jupyter.udfs.max_age import parse_max_age
 from fused_jupyter.udfs.parameters import Parameter
 from fused_jupyter.udfs.parsing import (
     Choices,
     declared_headers,
+    declared_uses,
     decorator_of,
     marked_functions,
+    names_to_use,
     parse,
+    placed,
     renamed,
+    using,
     with_default_parameters,
 )
 from fused_jupyter.udfs.schemas import names_in
@@ -29,6 +33,7 @@ from fused_jupyter.udfs.texts import plain, text_of
 
 __all__ = [
     "COERCERS",
+    "KERNEL_ENGINE",
     "MISFITS",
     "Choices",
     "Coercer",
@@ -43,15 +48,19 @@ __all__ = [
     "bind",
     "coerce",
     "declared_headers",
+    "declared_uses",
     "decorator_of",
     "marked_functions",
     "names_in",
+    "names_to_use",
     "parse",
     "parse_json",
     "parse_max_age",
+    "placed",
     "plain",
     "renamed",
     "shown",
     "text_of",
+    "using",
     "with_default_parameters",
 ]

@@ -12,8 +12,11 @@ import orjson
 from fused_jupyter.udfs.parameters import Parameter, schema_of
 
 SourceDigest = NewType("SourceDigest", str)
-"""SHA-256 in hex of all that makes a UDF give what it gives: name, entry point, source, header modules, directory, and
-default parameters."""
+"""SHA-256 in hex of all that makes a UDF give what it gives: name, entry point, source, header modules, directory,
+default parameters, the notebook's variables that it uses, and whether it runs in the kernel."""
+
+KERNEL_ENGINE = "kernel"
+"""Of all engines that a UDF may name the one that means another place than a worker of this machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,14 +60,25 @@ class UdfDefinition:
     default_parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """By parameter, the value where a call gives none, as JSON; `parameters` show them as their defaults."""
     placement: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    """Where Fused's cloud would run it: `engine`, `instance_type`, `disk_size_gb`, `region`. Only for show."""
+    """Where it is to run: `engine`, `instance_type`, `disk_size_gb`, `region`. But for the engine `kernel` they mean
+    something in Fused's cloud only."""
+    uses: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Variables of the notebook that travel with it: by name, the SHA-256 of the value."""
+    uses_from: str = field(default="", compare=False)
+    """The directory of the files that hold these values, each called as its hash."""
     digest: SourceDigest = field(init=False)
 
     def __post_init__(self) -> None:
         headers = [(header.module_name, header.source) for header in self.headers]
-        content = [self.name, self.entrypoint, self.source, headers, self.directory, dict(self.default_parameters)]
+        content: list[Any] = [self.name, self.entrypoint, self.source, headers, self.directory]
+        content += [dict(self.default_parameters), dict(self.uses), self.runs_in_kernel]
         text = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
         object.__setattr__(self, "digest", SourceDigest(hashlib.sha256(text).hexdigest()))
+
+    @property
+    def runs_in_kernel(self) -> bool:
+        """Whether it runs in the kernel and sees the notebook's variables, else in a worker."""
+        return self.placement.get("engine") == KERNEL_ENGINE
 
     @property
     def spatial_parameter(self) -> Parameter | None:
@@ -104,6 +118,8 @@ class UdfDefinition:
             "metadata": dict(self.metadata),
             "default_parameters": dict(self.default_parameters),
             "placement": dict(self.placement),
+            "uses": dict(self.uses),
+            "uses_from": self.uses_from,
         }
 
     @classmethod

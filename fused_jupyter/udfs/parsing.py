@@ -21,7 +21,7 @@ from fused_jupyter.udfs.texts import plain
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _DECORATORS = frozenset({"udf", "fused.udf", "fused_jupyter.udf"})
 _PLACEMENT = ("engine", "instance_type", "disk_size_gb", "region")
-_DECORATOR_ARGUMENTS = ("name", "cache_max_age", "default_parameters", "headers", *_PLACEMENT)
+_DECORATOR_ARGUMENTS = ("name", "cache_max_age", "default_parameters", "headers", "use", *_PLACEMENT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Choices:
     cache_max_age: str | int | None = None
     default_parameters: Mapping[str, Any] | None = None
     placement: Mapping[str, Any] | None = None
-    """`engine`, `instance_type`, `disk_size_gb`, `region`, for Fused's cloud."""
+    """`engine`, `instance_type`, `disk_size_gb`, `region`."""
     directory: str = ""
     is_decorated: bool = False
     """Whether `@fused.udf` has run: then all that it says stands here, and its text need not be literal."""
@@ -108,6 +108,36 @@ def renamed(definition: UdfDefinition, name: str) -> UdfDefinition:
     return replace(definition, name=name)
 
 
+def placed(definition: UdfDefinition, engine: str) -> UdfDefinition:
+    r"""The same UDF on another engine.
+
+    >>> double = parse("def double(n: int = 2):\n    return 2 * n")
+    >>> placed(double, "kernel").runs_in_kernel
+    True
+    """
+    return replace(definition, placement={**definition.placement, "engine": engine})
+
+
+def using(definition: UdfDefinition, variables: Mapping[str, str], *, directory: str) -> UdfDefinition:
+    """The same UDF with variables of the notebook.
+
+    Args:
+        definition: the UDF.
+        variables: by name, the hash of the value.
+        directory: where the values lie.
+
+    Raises:
+        UdfDefinitionError: a parameter has the name of one of them, and would hide it.
+    """
+    for parameter in definition.parameters:
+        if parameter.name in variables:
+            raise UdfDefinitionError(
+                f"{definition.name} has a parameter {parameter.name!r}, which hides the variable; rename one of them, "
+                "or pass it as an argument"
+            )
+    return replace(definition, uses=dict(variables), uses_from=directory)
+
+
 def with_default_parameters(definition: UdfDefinition, values: Mapping[str, Any]) -> UdfDefinition:
     r"""The same UDF with these default parameters and no others.
 
@@ -147,6 +177,34 @@ def declared_headers(source: str, entrypoint: str | None = None) -> Sequence[str
     function = _entrypoint(_tree(source), source, Choices(entrypoint=entrypoint))
     headers: Sequence[str | Mapping[str, str]] = _decorator_arguments(function, source).get("headers") or ()
     return headers
+
+
+def declared_uses(source: str, entrypoint: str | None = None) -> tuple[str, ...]:
+    r"""What `use=` in the decorator says: names of the notebook's variables.
+
+    Raises:
+        UdfDefinitionError: there is no UDF here, or its decorator says what it cannot.
+
+    >>> declared_uses("@fused.udf(use='gdf')\ndef f(): return len(gdf)")
+    ('gdf',)
+    """
+    function = _entrypoint(_tree(source), source, Choices(entrypoint=entrypoint))
+    return names_to_use(_decorator_arguments(function, source).get("use"))
+
+
+def names_to_use(said: Any) -> tuple[str, ...]:
+    """The names in `use=`: one, several with commas, or a sequence of them.
+
+    Raises:
+        UdfDefinitionError: it is nothing of that kind.
+
+    >>> names_to_use("gdf, model"), names_to_use(["gdf"]), names_to_use(None)
+    (('gdf', 'model'), ('gdf',), ())
+    """
+    names = said.split(",") if isinstance(said, str) else () if said is None else said
+    if not isinstance(names, (list, tuple, set, frozenset)) or not all(isinstance(name, str) for name in names):
+        raise UdfDefinitionError(f'use: got {said!r}, need names of variables, e.g. use=("gdf", "model")')
+    return tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
 
 
 def _tree(source: str) -> ast.Module:

@@ -9,10 +9,11 @@ if TYPE_CHECKING:
     from fused_jupyter.widgets._layer import TileLayer
     from fused_jupyter.widgets._lonboard import bitmap_tile_layer
     from fused_jupyter.widgets._map import FusedMap
+    from fused_jupyter.widgets._top import LiveTop
 
-__all__ = ["FusedMap", "TileLayer", "bitmap_tile_layer"]
+__all__ = ["FusedMap", "LiveTop", "TileLayer", "bitmap_tile_layer"]
 
-_HOMES = {"FusedMap": "_map", "TileLayer": "_layer", "bitmap_tile_layer": "_lonboard"}
+_HOMES = {"FusedMap": "_map", "LiveTop": "_top", "TileLayer": "_layer", "bitmap_tile_layer": "_lonboard"}
 
 
 def __getattr__(name: str) -> Any:  # a module's attributes have no common type

@@ -69,14 +69,7 @@ class Announcement:
     @property
     def is_alive(self) -> bool:
         """Whether the announcing process still runs."""
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return False  # the pid is somebody else's by now
-        started = process_started(self.pid)
-        return started != _ENDED and self.pid_started in {0.0, started}
+        return is_running(self.pid, self.pid_started)
 
 
 _KINDS = {name: {"str": str, "int": int, "float": float}[kind] for name, kind in Announcement.__annotations__.items()}
@@ -90,6 +83,18 @@ def announcements(directory: Path) -> Iterator[tuple[Path, Announcement]]:
     for path in sorted(directory.glob("fused-*.json")):
         with contextlib.suppress(ProtocolError, FileNotFoundError):
             yield path, Announcement.read(path)
+
+
+def is_running(pid: int, started: float) -> bool:
+    """Whether the process of this user that began at `started` still runs; 0 stands for any beginning."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return False  # the pid is somebody else's by now
+    now = process_started(pid)
+    return now != _ENDED and started in {0.0, now}
 
 
 def process_started(pid: int) -> float:

@@ -20,16 +20,24 @@ class Run:
     """Run a UDF. Answered by `Output`*, then `Reply` or `Failure`."""
 
     id: int
+    run_id: str = ""
+    """What the host calls the run, in answers, logs and lists; the host fills it in."""
     udf: str = ""
     """Name; empty when `share` says which UDF."""
     digest: str | None = None
     """The version that is wanted; where it is None or not known any more, the newest registration of that name runs."""
     share: str | None = None
     """SHA-256 of a token in hex; the host looks up what it opens."""
+    client: str = ""
+    """Who asks, among those who take turns: a short name that says nothing; never a secret, never an address."""
     tile: tuple[int, int, int] | None = None
     """(z, x, y); None runs the UDF as a file."""
     parameters: Mapping[str, Any] | None = None
     """Arguments as they came: text over HTTP. None when they are pickled in the body (kernel only)."""
+    arguments_digest: str = ""
+    """Of pickled arguments, what tells them from others; empty where nothing does, and then nothing is kept."""
+    arguments_text: str = ""
+    """Of pickled arguments, what lists of kept results show."""
     extension: str | None = None
     format: str | None = None
     dtype_out_raster: str | None = None
@@ -52,6 +60,8 @@ class Run:
     """Send `Output` while the UDF prints."""
     profile: bool = False
     """Measure the time of each line, for the kernel only."""
+    arena: bool = False
+    """The result may come by the memory that caller and worker share, see `Share`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +69,30 @@ class Cancel:
     """The caller of `id` went away. Not answered."""
 
     id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """Stop a run, whoever asked for it. Answered by `Reply`; from the host to its kernel `id` is 0, and not answered.
+
+    Who waits for the run gets a `CancelledRunError`.
+    """
+
+    run_id: str
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted:
+    """What was done without the host, since the last one: by the kernel with leased workers, by a server that had kept
+    the answer. Not answered; `id` is always 0.
+    """
+
+    tallies: Mapping[str, Any] = field(default_factory=dict)
+    """From the kernel: `Activity.take()`."""
+    answered: Mapping[str, int] = field(default_factory=dict)
+    """From a server: how many requests it answered alone, by digest."""
+    id: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +109,13 @@ class Reply:
     """A run or request that went well; a value is in the body."""
 
     id: int
+    run_id: str = ""
+    """The run that made the answer, also where it is kept from earlier."""
+    source: str = ""
+    """Where the answer comes from: `miss` for a run, `joined` for one that somebody else had asked for,
+    `hit-memory`, `hit-disk`, or `server` for one that the Jupyter server had kept."""
+    queue_seconds: float = 0.0
+    """How long this request waited for a worker."""
     status: int = 200
     """HTTP status: 200, 204 for an empty tile, 304 when `if_none_match` still holds."""
     media_type: str = ""
@@ -101,6 +142,11 @@ class Reply:
     start: int = 0
     length: int | None = None
     """Bytes of the whole body, where only the part of it from `start` on is here."""
+    files: tuple[Sequence[Any], ...] = ()
+    """From the worker: the user's own modules that the run may have used, each as path, time of its last change in
+    nanoseconds, and size."""
+    recheck: bool = False
+    """Whether only the host can tell if the answer still holds, so that nobody else may give it again."""
     profile: Mapping[str, Mapping[str, Sequence[float]]] | None = None
     """By module ("" is the UDF itself) and line: seconds, and bytes by which memory grew."""
     kernel: str = ""
@@ -108,7 +154,7 @@ class Reply:
     """The version that ran."""
 
 
-_OF_THE_RUN = ("stdout", "stderr", "seconds", "peak_memory")
+_OF_THE_RUN = ("stdout", "stderr", "seconds", "peak_memory", "run_id", "queue_seconds")
 """What a failure and its error both know of the run."""
 
 
@@ -123,6 +169,8 @@ class Failure:
     seconds: float = 0.0
     """How long the UDF ran until it failed."""
     peak_memory: int = 0
+    run_id: str = ""
+    queue_seconds: float = 0.0
 
     @classmethod
     def of(cls, number: int, error: FusedError) -> Self:
@@ -175,6 +223,8 @@ class Published:
     """SHA-256 of every token that opens something, all of them each time."""
     serial: int = 0
     """What `Heard` repeats."""
+    epoch: int = 0
+    """Answers that a server got under another number may not be given any more."""
     id: int = 0
 
 
@@ -200,6 +250,8 @@ class Described:
     id: int
     udfs: tuple[Mapping[str, Any], ...]
     shares: tuple[str, ...] = ()
+    epoch: int = 0
+    """As in `Published`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +259,43 @@ class Status:
     """How the host is. Answered by `Reply` with a JSON body."""
 
     id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """The variables that UDFs get beyond those that the kernel had, all of them each time.
+
+    From the kernel to its host, which answers with `Reply`; from the host to a worker before a run, not answered.
+    """
+
+    id: int
+    variables: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DescribeResults:
+    """What the kernel wants to know of the result cache. Answered by `Reply` with a JSON body."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListResults:
+    """The kernel wants to see the newest kept results. Answered by `Reply` with a JSON body."""
+
+    id: int
+    udf: str | None = None
+    """Those of one UDF."""
+    limit: int = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteResults:
+    """The kernel deletes kept results. Answered by `Reply` with the number of them as JSON."""
+
+    id: int
+    udf: str | None = None
+    """Those of one UDF."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,9 +315,75 @@ class Revoke:
     share: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The kernel wants a worker for itself, to send its runs straight to it. Answered by `Reply`.
+
+    The worker's descriptors have come over the lane, the socket that both inherit, by then; `id` is with them.
+    """
+
+    id: int
+    digest: str
+    """The code of the first run: a worker that has it is preferred."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """The kernel wants a leased worker to share memory with it, whose descriptor comes along with the next answer."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GiveBack:
+    """The kernel returns the worker of a lease. Answered by `Reply`, or by the `Failure` that tells how it was lost."""
+
+    id: int
+    lease: int
+    """The `id` of the `Lease`."""
+    known: tuple[str, ...] = ()
+    """Digests of the code that it has got meanwhile."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """Of its runs: how many there were, failed, took too long or were cancelled."""
+    lost: str = ""
+    """The UDF in which it died, if it did."""
+    kill: bool = False
+    """Whether it still runs what nobody waits for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recall:
+    """The host asks for a leased worker: others wait. `id` is always 0; answered by `GiveBack` when it is idle."""
+
+    lease: int
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelRun:
+    """The host asks its kernel to run a UDF in the kernel itself. `id` is always 0; answered by `KernelAnswer`."""
+
+    number: int
+    run: str
+    """A `Run`, encoded. Where its arguments are pickled the kernel has them: it is its own call `Run.id`."""
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelAnswer:
+    """What came of a `KernelRun`; the body is that of the answer. Answered by `Reply`."""
+
+    id: int
+    number: int
+    answer: str
+    """A `Reply` or a `Failure`, encoded."""
+
+
 Message = (
     Run
     | Cancel
+    | Stop
+    | Noted
     | Output
     | Reply
     | Failure
@@ -238,8 +393,18 @@ Message = (
     | Describe
     | Described
     | Status
+    | Environment
+    | DescribeResults
+    | ListResults
+    | DeleteResults
     | Grant
     | Revoke
+    | Lease
+    | Share
+    | GiveBack
+    | Recall
+    | KernelRun
+    | KernelAnswer
 )
 
 _KINDS: dict[str, type[Any]] = {
@@ -247,6 +412,8 @@ _KINDS: dict[str, type[Any]] = {
     for kind in (
         Run,
         Cancel,
+        Stop,
+        Noted,
         Output,
         Reply,
         Failure,
@@ -256,25 +423,43 @@ _KINDS: dict[str, type[Any]] = {
         Describe,
         Described,
         Status,
+        Environment,
+        DescribeResults,
+        ListResults,
+        DeleteResults,
         Grant,
         Revoke,
+        Lease,
+        Share,
+        GiveBack,
+        Recall,
+        KernelRun,
+        KernelAnswer,
     )
 }
-_FIELDS: dict[str, dict[str, bool]] = {
-    name: {each.name: str(each.type).startswith("tuple") for each in fields(kind)} for name, kind in _KINDS.items()
+_TUPLES: dict[str, frozenset[str]] = {
+    name: frozenset(each.name for each in fields(kind) if str(each.type).startswith("tuple"))
+    for name, kind in _KINDS.items()
 }
-"""By kind and field, whether it is a tuple: JSON makes lists of them."""
+"""By kind, the fields that are tuples: JSON makes lists of them."""
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    name: {each.name: each.default for each in fields(kind)} for name, kind in _KINDS.items()
+}
 
 
 def encode(message: Message) -> bytes:
-    """The frame header of a message: its kind and its fields, defaults included.
+    """The frame header of a message: its kind and its fields, without those that have their default.
 
     >>> encode(Cancel(id=7))
     b'["Cancel",{"id":7}]'
     """
-    kind = type(message)
-    values = {name: getattr(message, name) for name in _FIELDS[kind.__name__]}
-    return orjson.dumps([kind.__name__, values], option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
+    kind = type(message).__name__
+    values = {
+        name: value
+        for name, default in _DEFAULTS[kind].items()
+        if (value := getattr(message, name)) is not default  # a default that is another object travels, no more
+    }
+    return orjson.dumps([kind, values], option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
 
 
 def decode(header: bytes) -> Message:
@@ -285,14 +470,12 @@ def decode(header: bytes) -> Message:
     """
     try:
         kind, values = orjson.loads(header)
-        known = _FIELDS[kind]
-        message: Message = _KINDS[kind](
-            **{
-                name: tuple(value) if known[name] and isinstance(value, list) else value
-                for name, value in values.items()
-                if name in known
-            }
-        )
+        defaults = _DEFAULTS[kind]
+        if not values.keys() <= defaults.keys():
+            values = {name: value for name, value in values.items() if name in defaults}
+        for name in _TUPLES[kind] & values.keys():
+            values[name] = tuple(values[name]) if isinstance(values[name], list) else values[name]
+        message: Message = _KINDS[kind](**values)
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise ProtocolError(f"a frame that is no message came: {header[:80]!r}") from exc
     if not isinstance(message.id, int):

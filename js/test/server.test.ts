@@ -57,7 +57,14 @@ describe("headers", () => {
   const server = new Server(`${HOST}/user/ana/`, page());
 
   it("has the XSRF cookie's value under the root", () => {
-    expect(server.headers(`${HOST}/user/ana/fused/ping`)).toEqual({ "X-XSRFToken": "2|x" });
+    expect(server.headers(`${HOST}/user/ana/fused/ping`)).toMatchObject({ "X-XSRFToken": "2|x" });
+  });
+
+  it("names the map that asks, by the same name each time", () => {
+    const client = () => server.headers(`${HOST}/user/ana/fused/run/tiles/u/0/0/0`)["X-Fused-Client"];
+    expect(client()).toMatch(/^[0-9a-f]{16}$/);
+    expect(client()).toBe(server.client);
+    expect(new Server(`${HOST}/user/ana/`, page()).client).not.toBe(server.client);
   });
 
   it.each([

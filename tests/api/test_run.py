@@ -224,7 +224,6 @@ def test_options_of_a_cloud_change_nothing() -> None:
     for wrong, says in (
         ({"engine": "moon"}, "engine: got 'moon', need local or remote or realtime"),
         ({"type": "vector"}, "type: got 'vector', need tile or file"),
-        ({"sync": False}, "sync: got False"),
         ({"max_retry": -1}, "max_retry: got -1"),
         ({"cache": False, "cache_max_age": "1h"}, "cache_max_age: got '1h' with cache=False"),
     ):

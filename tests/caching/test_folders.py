@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import time
+import warnings
 from pathlib import Path
 
 import pytest
 
 from fused_jupyter.caching import folders
-from fused_jupyter.caching.folders import evict, network_file_system, private
+from fused_jupyter.caching.folders import evict, is_sweep_due, network_file_system, private, sweep, warn_of_network
 from fused_jupyter.errors import ArgumentError
 
 MOUNTS = """\
@@ -102,3 +104,35 @@ def test_drafts_of_dead_writers_go(tmp_path: Path) -> None:
     evict(tmp_path.glob("*"), size=10**6)
 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["new.tmp", "value"]
+
+
+def test_network_file_system_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each kernel has one results' and one values' cache, in one directory."""
+    monkeypatch.setattr(folders, "network_file_system", lambda _: "nfs4")
+
+    with pytest.warns(UserWarning, match=r"network file system \(nfs4\).*FUSED_CACHE_DIRECTORY"):
+        warn_of_network(tmp_path)
+    with warnings.catch_warnings(action="error"):
+        warn_of_network(tmp_path)
+
+
+def test_only_one_process_sweeps(tmp_path: Path) -> None:
+    """Who comes second does not wait."""
+    paths = filled(tmp_path, 3, 4096)
+    lock = tmp_path / "lock"
+    with lock.open("ab") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        sweep(lock, paths, size=0)
+        assert all(path.exists() for path in paths)
+
+    sweep(lock, paths, size=0)
+
+    assert not any(path.exists() for path in paths)
+
+
+def test_sweep_is_due_once_for_each_twentieth_on_average() -> None:
+    """However small the pieces are."""
+    due = sum(is_sweep_due(10, size=20_000) for _ in range(20_000))
+
+    assert due == pytest.approx(200, abs=80)
+    assert is_sweep_due(1000, size=20_000)

@@ -19,7 +19,7 @@ from geopandas.testing import assert_geodataframe_equal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fused_jupyter.caching import kept
+from fused_jupyter.caching import folders, kept
 from fused_jupyter.caching.kept import KeptValues, TooLargeError
 from fused_jupyter.errors import ArgumentError
 
@@ -253,12 +253,31 @@ def test_directory_that_others_can_write_to_is_refused(tmp_path: Path) -> None:
 
 def test_network_file_system_warns_and_is_read_not_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A mapped file that another machine deletes would take the process along."""
-    monkeypatch.setattr(kept, "network_file_system", lambda _: "nfs4")
+    for module in (kept, folders):
+        monkeypatch.setattr(module, "network_file_system", lambda _: "nfs4")
     with pytest.warns(UserWarning, match=r"network file system \(nfs4\).*FUSED_CACHE_DIRECTORY"):
         values = KeptValues(tmp_path / "cache", size=10**7)
     monkeypatch.setattr(kept, "mmap", None)
 
     np.testing.assert_array_equal(again(values, LARGE), LARGE)
+
+
+def test_all_values_are_counted_and_cleared(tmp_path: Path) -> None:
+    """Of all folders; what is being written is none yet, and is left to its writer."""
+    values = KeptValues(tmp_path / "cache", size=10**7)
+    for folder in ("any", "other"):
+        values.write(folder, "ab-key", b"x" * 5000)
+    draft = tmp_path / "cache" / "functions" / "any" / "ab" / "ab-key.1.tmp"
+    draft.write_bytes(b"half")
+
+    count, size = values.usage()
+
+    assert count == 2
+    assert 2 * 5000 < size < 100_000
+    assert values.clear() == 2
+    assert values.usage() == (0, 0)
+    assert draft.exists()
+    assert values.read("any", "ab-key", oldest=0) is None
 
 
 WRITER = """

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -16,8 +18,8 @@ from fused_jupyter.errors import ArgumentError
 FOREVER = 1e9
 
 
-def entry(body: bytes = b"body", *, age: float = 0.0, meta: bytes = b"{}") -> Entry:
-    return Entry(created=time.time() - age, meta=meta, body=body)
+def entry(body: bytes = b"body", *, age: float = 0.0, meta: bytes = b"{}", about: bytes = b"") -> Entry:
+    return Entry(created=time.time() - age, meta=meta, body=body, about=about)
 
 
 @pytest.fixture
@@ -118,19 +120,28 @@ def test_damaged_file_is_a_miss(tmp_path_factory: pytest.TempPathFactory, data: 
     """Cut short or with one bit turned, wherever it is."""
     directory = tmp_path_factory.mktemp("damaged")
     cache = ResultCache(directory, memory_size=0, disk_size=10_000)
-    cache.write("key", entry(b"some bytes", meta=b'{"m":1}'))
+    cache.write("key", entry(b"some bytes", meta=b'{"m":1}', about=b"{}"))
     (path,) = files(directory)
     content = bytearray(path.read_bytes())
-    created = range(8, 16)  # the one field that nothing guards: an age, which may be any
-
     if data.draw(st.booleans()):
         path.write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
     else:
-        bit = data.draw(st.integers(0, len(content) * 8 - 1).filter(lambda bit: bit // 8 not in created))
+        bit = data.draw(st.integers(0, len(content) * 8 - 1))
         content[bit // 8] ^= 1 << bit % 8
         path.write_bytes(content)
 
     assert cache.on_disk("key", max_age=FOREVER) is None
+
+
+@pytest.mark.parametrize("size", [0, 100, 70_000, 3_000_000])
+def test_result_of_any_size_comes_back_whole(directory: Path, size: int) -> None:
+    """Small ones are read at once, large ones part by part."""
+    cache = ResultCache(directory, memory_size=0, disk_size=10**8)
+    wanted = entry(os.urandom(size), meta=b"m" * (size // 2), about=b'{"udf":"f"}')
+
+    cache.write("key", wanted)
+
+    assert cache.on_disk("key", max_age=FOREVER) == wanted
 
 
 def test_directory_in_place_of_a_file_is_a_miss(cache: ResultCache, directory: Path) -> None:
@@ -142,27 +153,73 @@ def test_directory_in_place_of_a_file_is_a_miss(cache: ResultCache, directory: P
     assert cache.on_disk("key", max_age=FOREVER) is None
 
 
-def test_result_is_written_whole_or_not_at_all(cache: ResultCache, directory: Path) -> None:
-    """No draft stays behind."""
-    cache.write("key", entry())
+def test_shorter_result_replaces_a_longer_one(cache: ResultCache, directory: Path) -> None:
+    """In the same file, of which nothing is left over."""
+    cache.write("key", entry(bytes(4000)))
+    cache.write("key", entry(b"short"))
 
+    assert cache.on_disk("key", max_age=FOREVER).body == b"short"
     assert [path.name for path in files(directory)] == ["key"]
 
 
-@pytest.mark.parametrize("call", ["write_bytes", "replace", "mkdir"])
+def test_result_that_another_process_writes_is_left_to_it(cache: ResultCache, directory: Path) -> None:
+    """Two who write into one file at once would leave a mixture."""
+    cache.write("key", entry(b"theirs"))
+    with files(directory)[0].open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+
+        cache.write("key", entry(b"ours"))
+
+    assert cache.on_disk("key", max_age=FOREVER).body == b"theirs"
+
+
+def test_file_system_without_locks_keeps_results(cache: ResultCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The checksum has to do there."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+
+    cache.write("key", entry(b"body"))
+
+    assert cache.on_disk("key", max_age=FOREVER).body == b"body"
+
+
+@pytest.mark.parametrize("call", ["open", "writev"])
 def test_full_or_read_only_disk_costs_only_the_cache(
-    cache: ResultCache, monkeypatch: pytest.MonkeyPatch, call: str
+    cache: ResultCache, directory: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     """The result itself is on its way already."""
 
     def refuse(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, call, refuse)
-
-    cache.write("key", entry())
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, refuse)
+        cache.write("key", entry())
 
     assert cache.on_disk("key", max_age=FOREVER) is None
+
+
+def test_half_written_file_is_none(cache: ResultCache, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that is almost full takes the beginning, and says so."""
+    whole = os.writev
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "writev", lambda file, pieces: whole(file, pieces[:1]))
+        cache.write("key", entry())
+
+    assert files(directory) == []
+
+
+def test_cache_that_was_thrown_away_is_made_again(cache: ResultCache, directory: Path) -> None:
+    """`rm -r` is a way to clear it, while hosts run."""
+    cache.write("key", entry(b"old"))
+    shutil.rmtree(directory)
+
+    cache.write("key", entry(b"new"))
+
+    assert cache.on_disk("key", max_age=FOREVER).body == b"new"
 
 
 def test_eviction_drops_what_was_used_longest_ago(directory: Path) -> None:
@@ -181,17 +238,17 @@ def test_eviction_drops_what_was_used_longest_ago(directory: Path) -> None:
     assert sum(path.stat().st_size for path in files(directory)) <= 18_000
 
 
-def test_eviction_takes_drafts_of_dead_writers(cache: ResultCache, directory: Path) -> None:
-    """Not those that may still be written."""
-    cache.write("key", entry())
-    folder = directory / "results" / "ke"
-    for name, age in (("key.1.0.tmp", 7200), ("key.2.0.tmp", 0)):
-        (folder / name).write_bytes(b"half")
-        os.utime(folder / name, (time.time() - age,) * 2)
+def test_eviction_takes_locks_of_dead_processes(cache: ResultCache) -> None:
+    """Not those of what may still run."""
+    old, new = Path(cache.turn("old")), Path(cache.turn("new"))
+    for path, age in ((old, 7200), (new, 0)):
+        path.touch()
+        os.utime(path, (time.time() - age,) * 2)
 
     cache.evict()
 
-    assert sorted(path.name for path in files(directory)) == ["key", "key.2.0.tmp"]
+    assert not old.exists()
+    assert new.exists()
 
 
 def test_writing_much_evicts_by_itself(directory: Path) -> None:
@@ -228,6 +285,62 @@ def test_directories_are_made_private(directory: Path) -> None:
         assert path.stat().st_mode & 0o077 == 0, path
 
 
+# -- looking through it
+
+
+def test_list_shows_what_lies_on_disk(cache: ResultCache, directory: Path) -> None:
+    """What it is about, how old and how large; strangers and what is cut off are no entries."""
+    cache.write("a-key", entry(b"12345", about=b"one", age=60))
+    cache.write("b-key", entry(b"1", about=b"two"))
+    for name, content in (("stranger", b"anything at all"), ("cut", b"FUSEDR2\n")):
+        (directory / "results" / "a-" / name).write_bytes(content)
+
+    listed = {each.key: (each.about, each.size) for each in cache.listed()}
+
+    assert listed == {"a-key": (b"one", 10), "b-key": (b"two", 6)}
+    assert [time.time() - each.created for each in cache.listed() if each.key == "a-key"] == [pytest.approx(60, abs=5)]
+
+
+def test_deletion_takes_what_matches_from_memory_and_disk(cache: ResultCache) -> None:
+    """An entry that is in both places counts once."""
+    for key, about in (("a-key", b"one"), ("b-key", b"two")):
+        cache.remember(key, entry(about=about))
+        cache.write(key, entry(about=about))
+    cache.remember("c-key", entry(about=b"one"))
+
+    assert cache.delete(lambda about: about == b"one") == {"a-key": b"one", "c-key": b"one"}
+
+    assert [key for key in ("a-key", "b-key", "c-key") if cache.in_memory(key, max_age=FOREVER)] == ["b-key"]
+    assert [each.key for each in cache.listed()] == ["b-key"]
+    assert cache.in_use == (1, entry(about=b"two").size)
+
+
+def test_what_was_asked_for_before_a_deletion_is_not_kept_after(cache: ResultCache) -> None:
+    """It may have read the data that the user wants to be rid of."""
+    asked = cache.generation
+    cache.delete(lambda _: True)
+
+    cache.remember("key", entry(), generation=asked)
+    cache.write("key", entry(), generation=asked)
+
+    assert cache.in_memory("key", max_age=FOREVER) is None
+    assert cache.on_disk("key", max_age=FOREVER) is None
+
+
+def test_deletion_by_another_process_empties_memory(cache: ResultCache, directory: Path) -> None:
+    """It is noticed at the next look; one's own is no news."""
+    other = ResultCache(directory, memory_size=1000, disk_size=10_000)
+    cache.remember("key", entry())
+    assert not cache.note_deletions()
+
+    other.delete(lambda _: True)
+
+    assert cache.note_deletions()
+    assert cache.in_memory("key", max_age=FOREVER) is None
+    assert not cache.note_deletions()
+    assert not other.note_deletions()
+
+
 WRITER = """
 import sys, time
 from pathlib import Path
@@ -255,3 +368,32 @@ def test_many_processes_share_one_directory(directory: Path) -> None:
 
     assert [process.returncode for process in processes] == [0, 0, 0]
     assert all(seen)
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from fused_jupyter.caching import Entry, ResultCache
+cache = ResultCache(Path(sys.argv[1]), memory_size=0, disk_size=10**9)
+print("ready", flush=True)
+for turn in range(10**9):
+    cache.write(f"{turn % 7}-key", Entry(created=time.time(), meta=b"%d" % turn, body=b"%d" % (turn % 10) * 300_000))
+"""
+
+
+def test_killed_writers_leave_no_wrong_result(directory: Path) -> None:
+    """What they were at is a miss, and can be written again."""
+    cache = ResultCache(directory, memory_size=0, disk_size=10**9)
+    for pause in (0.0, 0.003, 0.011, 0.02):
+        process = subprocess.Popen([sys.executable, "-c", KILLED, str(directory)], stdout=subprocess.PIPE)
+        process.stdout.readline()
+        time.sleep(pause)
+        process.kill()
+        process.communicate()
+
+        for path in files(directory):
+            found = cache.on_disk(path.name, max_age=FOREVER)
+            assert found is None or found.body == b"%d" % (int(found.meta) % 10) * 300_000
+    for path in files(directory):
+        cache.write(path.name, entry())
+        assert cache.on_disk(path.name, max_age=FOREVER) is not None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from fused_jupyter.formats import STYLE_NAMES
 from fused_jupyter.runtime import gateway
 from fused_jupyter.server_ext import content
+from fused_jupyter.server_ext.handlers import ROUTES, MissingHandler, StaticHandler
 from fused_jupyter.server_ext.requests import RESERVED
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "http.md").read_text(encoding="utf-8")
@@ -22,3 +24,25 @@ def test_every_name_that_is_no_argument_is_documented(name: str) -> None:
 def test_every_header_that_a_udf_may_set_is_documented(name: str) -> None:
     """All others are dropped silently."""
     assert f"`{name.title()}`" in PAGE
+
+
+def test_every_route_is_documented() -> None:
+    """And every address that is documented leads to one; the maps' own code is nobody else's business."""
+    examples = {
+        "udf": "quakes",
+        "ext": "png",
+        "z": "0",
+        "x": "0",
+        "y": "0",
+        "token": "fsh_a",
+        "id": "k",
+        "run": "0" * 12,
+    }
+    cells = re.findall(r"^\| (`fused/.*?) \|", PAGE, re.MULTILINE)
+    addresses = [address for cell in cells for address in re.findall(r"`(.*?)`", cell)]
+    found = set()
+    for address in addresses:
+        example = re.sub(r"<(\w+)>", lambda name: examples[name[1]], re.sub(r"\[[^]]*\]", "", address))
+        found.add(next(handler for pattern, handler in ROUTES if re.fullmatch(pattern, f"/{example}")))
+
+    assert found == {handler for _, handler in ROUTES} - {MissingHandler, StaticHandler}

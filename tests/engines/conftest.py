@@ -77,7 +77,14 @@ class Workshop:
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
     """Two workers and a spare."""
-    options = Options(workers=2, spare_workers=1, preload=PRELOAD, queue_length=6)
+    options = Options(
+        workers=2,
+        spare_workers=1,
+        preload=PRELOAD,
+        learn_preload=False,
+        queue_length=6,
+        mount_directory=str(tmp_path_factory.mktemp("mount")),
+    )
     with asyncio.Runner() as runner:
         made = Workshop(runner, options)
         yield made

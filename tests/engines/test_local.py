@@ -4,6 +4,7 @@ import asyncio
 import os
 import pickle
 import signal
+import sys
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -260,7 +261,7 @@ def test_crash_names_the_line_and_costs_only_its_call(workshop: Workshop) -> Non
         ("os._exit(3)", "ended with exit code 3"),
         ("os.kill(os.getpid(), 9)", "killed by signal 9"),
         ("os.abort()", "signal 6"),
-        ("os.closerange(3, 200)", "ended"),
+        ("os.closerange(3, 200)", "lost its connection, because the UDF closed files that are not its own"),
     ],
 )
 def test_end_of_the_process_is_told(workshop: Workshop, statement: str, says: str) -> None:
@@ -411,6 +412,51 @@ def test_spare_is_ready_after_a_loss(workshop: Workshop) -> None:
 
     assert workshop.engine.load["idle"] >= 2
     assert all(psutil.pid_exists(pid) for pid in workshop.engine.pids)
+
+
+# -- workers come and go
+
+
+def other_engine(workshop: Workshop, use: Any, **options: Any) -> Any:
+    """What a coroutine function gives that gets an engine of its own with these settings, and asks it by `workshop`."""
+    whole, workshop.engine = workshop.engine, LocalEngine(replace(workshop.options, **options))
+    try:
+        return workshop.wait(use())
+    finally:
+        workshop.wait(workshop.engine.close())
+        workshop.engine = whole
+
+
+@pytest.mark.parametrize(("recycle_runs", "wanted"), [(3, [3, 3, 1]), (0, [7])])
+def test_worker_is_replaced_after_so_many_runs(workshop: Workshop, recycle_runs: int, wanted: list[int]) -> None:
+    """What UDFs leak does not add up for ever; 0 is never."""
+
+    async def pids() -> list[int]:
+        return [await workshop.ask(PID) for _ in range(7)]
+
+    taken = other_engine(workshop, pids, workers=1, spare_workers=0, recycle_runs=recycle_runs)
+
+    assert [taken.count(pid) for pid in dict.fromkeys(taken)] == wanted
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere the system does not tell")
+@pytest.mark.parametrize(("kept", "recycle_memory", "lives"), [(80, 50, False), (10, 50, True), (80, 0, True)])
+def test_worker_that_keeps_memory_is_replaced(workshop: Workshop, kept: int, recycle_memory: int, lives: bool) -> None:
+    """By what stays after a run, in megabytes; what a run had, or returned, is no reason."""
+    keeps = f"import builtins, os\ndef keeps():\n    builtins.kept = b'x' * {kept}_000_000\n    return os.getpid()"
+    returns = "import os\ndef returns():\n    return os.getpid(), b'x' * 90_000_000"
+
+    async def use() -> tuple[int, int, int]:
+        first, _ = await workshop.ask(returns)
+        second = await workshop.ask(keeps)
+        await asyncio.sleep(0.5)
+        return first, second, await workshop.ask(PID)
+
+    settings = {"workers": 1, "spare_workers": 0, "recycle_memory": recycle_memory * 1_000_000}
+    first, second, third = other_engine(workshop, use, **settings)
+
+    assert first == second
+    assert (third == second) is lives
 
 
 # -- the template

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -128,3 +129,46 @@ def test_layer_that_keeps_nothing_agrees_while_the_host_lives(
 
     assert drawn == [b"(0.0, 5.0)"] * 3
     assert asyncio.run(bodies(make_gateway(), replace(run, tile=(4, 9, 2)))) == [b"(0.0, 9.0)"]
+
+
+def test_layer_without_a_range_asks_the_disk_once(
+    make_gateway: Callable[[], Gateway], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Vector tiles never have one, and each of them would wait for a file that is not there."""
+    looked: list[str] = []
+    on_disk = ResultCache.on_disk
+    monkeypatch.setattr(
+        ResultCache, "on_disk", lambda self, key, **age: (looked.append(key), on_disk(self, key, **age))[1]
+    )
+
+    drawn = asyncio.run(bodies(make_gateway(), *(tile(0, tile=(4, 0, y)) for y in range(5))))
+
+    assert drawn == [b"None"] * 5
+    assert max(Counter(looked).values()) == 2  # each result, before and after its lock
+    assert sum(count == 1 for count in Counter(looked).values()) == 1  # the range
+
+
+def test_range_that_another_host_settled_counts(make_gateway: Callable[[], Gateway]) -> None:
+    """Also after this one had looked for it in vain."""
+
+    async def main() -> list[bytes]:
+        one, other = make_gateway(), make_gateway()
+        first = await bodies(one, tile(0))
+        await bodies(other, tile(5))
+        await other.close()
+        return first + await bodies(one, tile(9))
+
+    assert asyncio.run(main()) == [b"None", b"(0.0, 5.0)"]
+
+
+def test_deleted_range_is_settled_anew(make_gateway: Callable[[], Gateway]) -> None:
+    """It was of data that nobody wants any more."""
+
+    async def main() -> list[bytes]:
+        gateway = make_gateway()
+        first = await bodies(gateway, tile(5))
+        await gateway.close()
+        assert await gateway.delete_results("f") == 1
+        return first + await bodies(gateway, tile(9))
+
+    assert asyncio.run(main()) == [b"(0.0, 5.0)", b"(0.0, 9.0)"]

@@ -16,6 +16,7 @@ from fused_jupyter.errors import (
     ArgumentError,
     ShareError,
     TileError,
+    UdfRuntimeError,
     UdfSerializationError,
     UnknownUdfError,
     WorkerLostError,
@@ -215,7 +216,9 @@ def test_same_request_is_answered_from_the_cache(gateway: Gateway, engine: Count
     assert body == again == b"run 1"
     assert (first.cached, second.cached) == (False, True)
     assert second.max_age in range(first.max_age - 2, first.max_age + 1)
-    assert replace(second, cached=False, id=1, max_age=first.max_age) == first
+    assert (first.source, second.source) == ("miss", "hit-memory")
+    same = {"cached": False, "id": 1, "max_age": first.max_age, "source": "miss", "queue_seconds": first.queue_seconds}
+    assert replace(second, **same) == first
     assert gateway.counts["cached"] == 1
 
 
@@ -244,7 +247,8 @@ DIFFERENT: list[dict[str, Any]] = [
     {"parameters": {"n": "2"}},
     {"parameters": {"n": 2}},
     {"parameters": {"m": "2"}},
-    {"parameters": None},
+    {"parameters": None, "arguments_digest": "of some"},
+    {"parameters": None, "arguments_digest": "of others"},
     {"tile": (1, 0, 0)},
     {"tile": (1, 0, 1)},
     {"format": "json"},
@@ -267,6 +271,19 @@ def test_different_requests_have_different_results(gateway: Gateway, engine: Cou
     assert len(engine.runs) == len(DIFFERENT)
     assert bodies[: len(DIFFERENT)] == bodies[len(DIFFERENT) :]
     assert len(set(bodies)) == len(DIFFERENT)
+
+
+def test_arguments_that_nobody_can_tell_apart_are_not_cached(gateway: Gateway, engine: CountingEngine) -> None:
+    """The kernel could not read what it pickled."""
+
+    async def main() -> Any:
+        return [
+            (await gateway.run(ask(parameters=None, returns="object", cache_max_age="1h"), b"same bytes"))[0]
+            for _ in range(2)
+        ]
+
+    assert [(reply.cached, reply.max_age) for reply in wait(main)] == [(False, 0)] * 2
+    assert len(engine.runs) == 2
 
 
 def test_order_of_arguments_does_not_matter(gateway: Gateway, engine: CountingEngine) -> None:
@@ -476,6 +493,17 @@ def test_equal_requests_run_once(gateway: Gateway, engine: CountingEngine) -> No
     assert gateway.counts["joined"] == 199
 
 
+def test_equal_requests_of_several_clients_are_one_run_of_the_first(gateway: Gateway, engine: CountingEngine) -> None:
+    """Who asks is part of no key; the run waits in the line of who asked first."""
+
+    async def main() -> None:
+        await asyncio.gather(*(gateway.run(ask(tile=(1, 0, 0), client=client)) for client in ("a", "b", "c")))
+        await gateway.run(ask(tile=(1, 0, 0), client="d"))
+
+    wait(main)
+    assert [run.client for _, run in engine.runs] == ["a"]
+
+
 def test_equal_requests_that_keep_nothing_run_once_too(gateway: Gateway, engine: CountingEngine) -> None:
     """They came at the same time; afterwards it runs again."""
 
@@ -486,6 +514,73 @@ def test_equal_requests_that_keep_nothing_run_once_too(gateway: Gateway, engine:
 
     wait(main)
     assert len(engine.runs) == 2
+
+
+def test_python_calls_that_are_kept_run_once(gateway: Gateway, engine: CountingEngine) -> None:
+    """Who joined gets at the end what was printed; so does who comes later."""
+    heard: dict[int, list[tuple[str, str]]] = {0: [], 1: [], 2: []}
+
+    async def call(number: int) -> Any:
+        run = ask(number=number, parameters=None, arguments_digest="same", returns="object", cache_max_age="1h")
+        return await gateway.run(run, on_text=lambda stream, text: heard[number].append((stream, text)))
+
+    async def main() -> Any:
+        engine.gate = asyncio.Event()
+        asked = [asyncio.create_task(call(number)) for number in range(3)]
+        await settle()
+        engine.gate.set()
+        return await asyncio.gather(*asked)
+
+    answers = wait(main)
+
+    assert len(engine.runs) == 1
+    assert {body for _, body in answers} == {b"run 1"}
+    assert [reply.source for reply, _ in answers] == ["miss", "joined", "joined"]
+    assert heard[1] == heard[2] == [("stdout", "printed")]
+
+
+def test_failure_of_a_joined_call_tells_what_was_printed(gateway: Gateway, engine: CountingEngine) -> None:
+    """To each of them, whether the UDF raised or its process died."""
+    heard: list[str] = []
+
+    def crash(run: Run, number: int) -> Any:
+        error = WorkerLostError("killed")
+        error.stdout = "last words"
+        raise error
+
+    async def call() -> Any:
+        run = ask(parameters=None, arguments_digest="same", returns="object", cache_max_age="1h")
+        return await gateway.run(run, on_text=lambda _, text: heard.append(text))
+
+    async def main() -> Any:
+        return await asyncio.gather(call(), call(), return_exceptions=True)
+
+    engine.answer = lambda run, n: (Failure(id=0, error={"type": "UdfRuntimeError"}, stdout="a word"), b"")
+    wait(main)
+    engine.answer = crash
+    wait(main)
+
+    assert heard == ["a word", "last words"]
+
+
+def test_first_of_two_python_calls_leaves_alone(gateway: Gateway, engine: CountingEngine) -> None:
+    """Ctrl-C in one cell: the other gets its answer, and the first hears no more."""
+    heard: list[str] = []
+
+    async def main() -> Any:
+        engine.gate = asyncio.Event()
+        run = ask(parameters=None, arguments_digest="same", returns="object", cache_max_age="1h")
+        first = asyncio.create_task(gateway.run(run, on_text=lambda _, text: heard.append(text)))
+        await settle()
+        second = asyncio.create_task(gateway.run(run, on_text=lambda *_: None))
+        await settle()
+        first.cancel()
+        await settle()
+        engine.gate.set()
+        return (await second)[1]
+
+    assert wait(main) == b"run 1"
+    assert (engine.cancelled, heard) == (0, [])
 
 
 def test_python_calls_run_each(gateway: Gateway, engine: CountingEngine) -> None:
@@ -566,3 +661,241 @@ def test_request_while_a_run_is_being_stopped_gets_its_own(gateway: Gateway, eng
 
     assert [body for _, body in answers] == [b"run 2"] * 2
     assert (len(engine.runs), engine.cancelled) == (2, 1)
+
+
+# -- the same at the same time, in two processes
+
+
+@pytest.fixture
+def other(options: Options, definition: Define) -> tuple[Gateway, CountingEngine]:
+    """A host of another kernel with the same UDF and the same cache directory."""
+    engine = CountingEngine()
+    results = ResultCache(Path(options.cache_directory), memory_size=10_000, disk_size=1_000_000)
+    made = Gateway(engine, results, options, kernel_id="kernel-2")
+    made.publish(definition("def f(bounds=None, n=1): pass"), register=True)
+    return made, engine
+
+
+def test_equal_requests_of_two_hosts_run_once(
+    gateway: Gateway, engine: CountingEngine, other: tuple[Gateway, CountingEngine]
+) -> None:
+    """The second waits without a worker, and finds the result."""
+
+    async def main() -> Any:
+        engine.gate = asyncio.Event()
+        first = asyncio.create_task(gateway.run(ask()))
+        await settle()
+        second = asyncio.create_task(other[0].run(ask()))
+        await settle()
+        assert other[1].runs == []
+        engine.gate.set()
+        return [await first, await second]
+
+    (one, body), (two, same) = wait(main)
+
+    assert (len(engine.runs), other[1].runs) == (1, [])
+    assert body == same == b"run 1"
+    assert (one.cached, two.cached, two.stdout, two.kernel) == (False, True, "printed", "kernel-2")
+
+
+def test_failure_reaches_those_who_wait_in_other_hosts(
+    gateway: Gateway, engine: CountingEngine, other: tuple[Gateway, CountingEngine]
+) -> None:
+    """With line and output; later requests try again."""
+    error = {"type": "UdfRuntimeError", "error": "no luck", "line": 3}
+    engine.answer = lambda run, n: (Failure(id=0, error=error, stdout="said"), b"")
+
+    async def main() -> Any:
+        engine.gate = asyncio.Event()
+        first = asyncio.create_task(gateway.run(ask()))
+        await settle()
+        second = asyncio.create_task(other[0].run(ask()))
+        await settle()
+        engine.gate.set()
+        await first
+        with pytest.raises(UdfRuntimeError, match="no luck") as caught:
+            await second
+        await settle()
+        await other[0].run(ask())
+        return caught.value
+
+    caught = wait(main)
+
+    assert (caught.line, caught.stdout) == (3, "said")
+    assert len(other[1].runs) == 1
+
+
+@pytest.mark.parametrize("end", ["cancel", "crash"])
+def test_one_takes_over_where_the_other_gives_up(
+    gateway: Gateway, engine: CountingEngine, other: tuple[Gateway, CountingEngine], end: str
+) -> None:
+    """A browser that went away, or a process that died, says nothing of the UDF."""
+
+    def crash(run: Run, number: int) -> Any:
+        raise WorkerLostError("killed")
+
+    engine.answer = crash
+
+    async def main() -> Any:
+        engine.gate = asyncio.Event()
+        first = asyncio.create_task(gateway.run(ask()))
+        await settle()
+        second = asyncio.create_task(other[0].run(ask()))
+        await settle()
+        first.cancel() if end == "cancel" else engine.gate.set()
+        await asyncio.wait([first])
+        return (await second)[1]
+
+    assert wait(main) == b"run 1"
+    assert len(other[1].runs) == 1
+
+
+def test_who_waits_too_long_runs_as_well(options: Options, definition: Define, other: tuple[Gateway, Any]) -> None:
+    """A process that hangs holds nobody else for longer than a run may take."""
+    hasty = replace(options, queue_timeout=0.05, tile_timeout=0.05, file_timeout=0.05)
+    engine = CountingEngine()
+    results = ResultCache(Path(options.cache_directory), memory_size=10_000, disk_size=1_000_000)
+    gateway = Gateway(engine, results, hasty, kernel_id="kernel-1")
+    gateway.publish(definition("def f(bounds=None, n=1): pass"), register=True)
+
+    async def main() -> Any:
+        other[1].gate = asyncio.Event()
+        stuck = asyncio.create_task(other[0].run(ask()))
+        await settle()
+        answer = await gateway.run(ask())
+        stuck.cancel()
+        await asyncio.wait([stuck])
+        return answer[1]
+
+    assert wait(main) == b"run 1"
+
+
+def test_request_that_is_dropped_while_it_waits_leaves_no_lock(
+    gateway: Gateway, engine: CountingEngine, other: tuple[Gateway, CountingEngine], options: Options
+) -> None:
+    """Whenever it happens."""
+
+    async def main() -> None:
+        for turns in range(12):
+            task = asyncio.create_task(gateway.run(ask(parameters={"n": turns})))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait([task])
+            await gateway.close()
+            await other[0].run(ask(parameters={"n": turns}))
+        await other[0].close()
+
+    wait(main)
+    assert list((Path(options.cache_directory) / "turns").iterdir()) == []
+
+
+# -- what makes results void
+
+
+def test_deleted_results_are_made_again(gateway: Gateway, engine: CountingEngine) -> None:
+    """Those of one UDF, in memory and on disk; those of others stay. Servers get another number."""
+
+    async def main() -> Any:
+        for name in ("f", "g"):
+            await gateway.run(ask(name))
+        await gateway.close()
+        before = gateway.epoch
+        count = await gateway.delete_results("f")
+        again = [(await gateway.run(ask(name)))[0].cached for name in ("f", "g")]
+        return count, gateway.epoch - before, again
+
+    assert wait(main) == (1, 1, [False, True])
+
+
+def test_run_from_before_a_deletion_is_neither_joined_nor_kept(gateway: Gateway, engine: CountingEngine) -> None:
+    """It may have read what the user wants to be rid of."""
+
+    async def main() -> Any:
+        engine.gate = asyncio.Event()
+        before = asyncio.create_task(gateway.run(ask()))
+        await settle()
+        await gateway.delete_results(None)
+        after = asyncio.create_task(gateway.run(ask()))
+        await settle()
+        engine.gate.set()
+        bodies = [(await task)[1] for task in (before, after)]
+        await gateway.close()
+        return [*bodies, (await gateway.run(ask()))[1]]
+
+    bodies = wait(main)
+
+    assert bodies == [b"run 1", b"run 2", b"run 2"]
+
+
+def test_deletion_in_another_host_is_noticed(
+    gateway: Gateway, engine: CountingEngine, other: tuple[Gateway, CountingEngine]
+) -> None:
+    """By its next look around."""
+
+    async def main() -> Any:
+        await gateway.run(ask())
+        await gateway.close()
+        assert not await gateway.look_around()
+        await other[0].delete_results(None)
+        changes = [await each.look_around() for each in (gateway, gateway, other[0])]
+        return changes, (await gateway.run(ask()))[0].cached
+
+    assert wait(main) == ([True, False, False], False)
+
+
+def test_other_variables_are_another_result(engine: CountingEngine, options: Options, definition: Define) -> None:
+    """And back again, the result of before; servers learn of each change."""
+    chosen = [""]
+    results = ResultCache(Path(options.cache_directory), memory_size=10_000, disk_size=1_000_000)
+    gateway = Gateway(engine, results, options, kernel_id="k", environment=lambda: chosen[0])
+    gateway.publish(definition("def f(): pass"), register=True)
+
+    async def main() -> Any:
+        seen = []
+        for chosen[0] in ("", "one", ""):
+            changed = await gateway.look_around()
+            seen.append((changed, (await gateway.run(ask()))[1]))
+        return seen
+
+    assert wait(main) == [(False, b"run 1"), (True, b"run 2"), (True, b"run 1")]
+
+
+def test_result_holds_as_long_as_its_modules(gateway: Gateway, engine: CountingEngine, tmp_path: Path) -> None:
+    """In memory and on disk; and nobody else may keep it."""
+    path = tmp_path / "beside.py"
+    path.write_text("1")
+    status = path.stat()
+    files = ((str(path), status.st_mtime_ns, status.st_size),)
+    engine.answer = lambda run, n: (Reply(id=run.id, files=files), b"run %d" % n)
+
+    async def main() -> Any:
+        replies = [(await gateway.run(ask())) for _ in range(2)]
+        await asyncio.to_thread(path.write_text, "another size")
+        return [*replies, await gateway.run(ask())]
+
+    answers = wait(main)
+
+    assert [body for _, body in answers] == [b"run 1", b"run 1", b"run 2"]
+    assert [(reply.cached, reply.recheck, reply.files) for reply, _ in answers] == [
+        (False, True, ()),
+        (True, True, ()),
+        (False, True, ()),
+    ]
+    assert gateway.known(ask()) is None
+
+
+def test_answers_of_any_type_have_their_own_etag(gateway: Gateway, engine: CountingEngine) -> None:
+    """Also where the types begin alike, and where the body is long."""
+    kinds = ("application/vnd.apache.parquet", "application/vnd.apache.arrow.stream")
+    bodies = (b"a", b"b", bytes(10**6))
+    engine.answer = lambda run, n: (Reply(id=run.id, media_type=kinds[run.tile[1]]), bodies[run.tile[2]])
+
+    async def main() -> Any:
+        asked = [ask(tile=(2, x, y)) for x in range(2) for y in range(3)]
+        return [(await gateway.run(run))[0].etag for run in asked]
+
+    etags = wait(main)
+
+    assert len(set(etags)) == 6
+    assert all(etag.startswith('"') for etag in etags)

@@ -18,6 +18,7 @@ import psutil
 import pytest
 from processes import still_running
 
+from fused_jupyter.caching import folders
 from fused_jupyter.errors import (
     ArgumentError,
     HostLostError,
@@ -509,3 +510,23 @@ def test_interrupt_of_the_group_does_not_reach_the_host(kernel: Any) -> None:
     _, family, _ = kernel(WAIT)
 
     assert len({os.getsid(one.pid) for one in family} & {os.getsid(0)}) == 0
+
+
+def test_cache_on_a_network_file_system_is_told_once(options: Options, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the notebook, not only in the log of the host."""
+    monkeypatch.setattr(folders, "network_file_system", lambda _: "nfs4")
+    runtime = KernelRuntime(options)
+
+    def start_twice() -> None:
+        runtime.start()
+        runtime.status()
+        os.kill(runtime.link.pid or 0, signal.SIGKILL)
+        while runtime.link.pid:
+            time.sleep(0.01)
+        runtime.status()
+
+    with pytest.warns(UserWarning, match=r"network file system \(nfs4\)") as told:
+        start_twice()
+    runtime.close()
+
+    assert len(told) == 1

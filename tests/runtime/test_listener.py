@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fused_jupyter.caching import ResultCache
-from fused_jupyter.errors import AccessError, ProtocolError, ShareError, UdfRuntimeError, WorkerLostError
+from fused_jupyter.errors import AccessError, BusyError, ProtocolError, ShareError, UdfRuntimeError, WorkerLostError
 from fused_jupyter.runtime.gateway import Gateway
 from fused_jupyter.runtime.listener import Listener, end_of
 from fused_jupyter.settings import Options
@@ -25,8 +25,10 @@ from fused_jupyter.wire import (
     Client,
     Describe,
     Described,
+    GiveBack,
     Grant,
     Heard,
+    Lease,
     Message,
     Output,
     Publish,
@@ -73,6 +75,22 @@ class EchoEngine:
         return Reply(id=run.id, media_type="text/plain"), body or repr(dict(run.parameters or {})).encode()
 
 
+class NoLeases:
+    """Lends nothing."""
+
+    on_recall: Any = None
+
+    async def open(self, message: Lease) -> None:
+        raise BusyError("nothing to lend")
+
+    async def close(self, message: GiveBack) -> None:
+        return None
+
+
+async def fine() -> dict[str, Any]:
+    return {"fine": True}
+
+
 class House:
     """A listener and those who connect to it."""
 
@@ -80,7 +98,7 @@ class House:
         self.engine = EchoEngine()
         results = ResultCache(Path(options.cache_directory), memory_size=10_000, disk_size=1_000_000)
         gateway = Gateway(self.engine, results, options, kernel_id="kernel-1")
-        self.listener = Listener(gateway, secret=SECRET, status=lambda: {"fine": True})
+        self.listener = Listener(gateway, NoLeases(), secret=SECRET, status=fine)
         self.news: list[Message] = []
 
     async def open(self) -> None:

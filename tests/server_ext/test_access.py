@@ -16,6 +16,10 @@ from fused_jupyter.server_ext.handlers import ROUTES
 SHARE = "fsh_" + "x" * 43
 ADDRESSES = {
     handlers.PingHandler: "fused/ping?kernel={kernel}",
+    handlers.HealthHandler: "fused/health",
+    handlers.MetricsHandler: "fused/metrics",
+    handlers.RunsHandler: "fused/runs",
+    handlers.RunHandler: "fused/runs/0123456789ab",
     handlers.UdfsHandler: "fused/udfs",
     handlers.UdfHandler: "fused/udfs/echo",
     handlers.FileHandler: "fused/run/file/echo.json",
@@ -25,14 +29,14 @@ ADDRESSES = {
     handlers.StaticHandler: "fused/static/map.js",
     handlers.MissingHandler: "fused/nothing/here",
 }
-"""One address of each route, which answers without an error to whoever may call; two are there to answer 404."""
+"""One address of each route, which answers without an error to whoever may call; three are there to answer 404."""
 
 PROTECTED = [handler for handler in ADDRESSES if handler is not handlers.SharedTileHandler]
 METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
 FILE = "fused/run/file/echo.json?cache_max_age=0"
 """Reaches the host each time, so that it can be counted."""
 
-RESPONSES_OF_404 = {handlers.SharedTileHandler, handlers.MissingHandler}
+RESPONSES_OF_404 = {handlers.SharedTileHandler, handlers.MissingHandler, handlers.RunHandler}
 
 
 def counted(kernel: Kernel) -> int:
@@ -171,7 +175,8 @@ def test_no_page_of_another_site_runs_a_udf(
 
 def test_a_page_of_another_site_reads_no_list(server: JupyterServer, cookie: str, kernel: Kernel) -> None:
     """Names and parameters are not for strangers either."""
-    for address in ("fused/udfs", "fused/udfs/echo", "fused/ping", "fused/static/map.js"):
+    private = ("fused/udfs", "fused/udfs/echo", "fused/ping", "fused/static/map.js", "fused/runs", "fused/metrics")
+    for address in private:
         answer = server.get(address, headers={"Cookie": cookie, "Sec-Fetch-Site": "cross-site"}, login=False)
         assert answer.status == 403
 

@@ -19,6 +19,9 @@ def parsed(disposition: str) -> tuple[str | None, str | None]:
         disposition = re.sub(r' filename="[^"]*";', "", disposition)
     message = Message()
     message["Content-Disposition"] = disposition
+    name = message.get_param("filename", header="Content-Disposition", unquote=False)
+    if isinstance(name, str):  # not by `get_filename`, which takes <angle brackets> for quotation marks, as in e-mail
+        return message.get_content_disposition(), re.sub(r"\\(.)", r"\1", name.removeprefix('"').removesuffix('"'))
     return message.get_content_disposition(), message.get_filename()
 
 

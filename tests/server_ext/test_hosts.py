@@ -23,8 +23,8 @@ from real_jupyter import JupyterServer, Kernel, eventually
 
 from fused_jupyter._version import __version__
 from fused_jupyter.errors import ProtocolError, UnknownUdfError
-from fused_jupyter.server_ext.hosts import Hosts
-from fused_jupyter.wire import PROTOCOL, Announcement, pack
+from fused_jupyter.server_ext.hosts import Host, Hosts
+from fused_jupyter.wire import PROTOCOL, Announcement, Client, Message, Reply, Run, pack
 from fused_jupyter.wire.announcement import process_started
 
 
@@ -395,3 +395,34 @@ def test_an_operator_may_want_kernels_to_be_culled(strict: JupyterServer, strict
     assert strict.get("fused/run/file/echo?n=4711").status == 200
 
     assert strict.get(f"api/kernels/{strict_kernel.id}").json()["last_activity"] == before
+
+
+class EditedHost(Client):
+    """A host whose news of an edit have not arrived; says what it was asked for."""
+
+    is_open = True
+
+    def __init__(self) -> None:
+        self.asked: list[Run] = []
+
+    async def reply_to(self, message: Message, body: object = b"") -> tuple[Reply, bytes]:
+        assert isinstance(message, Run)
+        self.asked.append(message)
+        return Reply(id=message.id, digest="new", max_age=100, length=3), b"new"
+
+
+def test_an_edit_that_the_server_has_not_heard_of_answers_all_the_same(runtime_directory: Path) -> None:
+    """A busy server may be late; the host knows what a name means, and what it gave is not kept for the old code."""
+    hosts = Hosts(runtime_directory, is_served=lambda _: True, has_kernel=lambda _: True)
+    client = EditedHost()
+    announcement = Announcement(
+        **dict.fromkeys(("protocol", "pid", "pid_started", "kernel_pid", "server_pid"), 0),
+        **dict.fromkeys(("package_version", "kernel_id", "address", "secret"), ""),
+    )
+    host = Host(announcement, client, udfs={"f": {"digest": "old"}})
+
+    for asked_for in (None, None, "old"):
+        run = Run(id=1, udf="f", digest=asked_for, parameters={})
+        assert asyncio.run(hosts.run(host, run))[1] == b"new"
+
+    assert [run.digest for run in client.asked] == [None, None, "old"]

@@ -69,10 +69,12 @@ def test_an_answer_gets_old(monkeypatch: pytest.MonkeyPatch, recent: RecentAnswe
 
 
 @pytest.mark.parametrize(
-    "change", [{"status": 204}, {"status": 422}, {"max_age": 0}, {"digest": "newer"}, {"length": 9}], ids=str
+    "change",
+    [{"status": 204}, {"status": 422}, {"max_age": 0}, {"digest": "newer"}, {"length": 9}, {"recheck": True}],
+    ids=str,
 )
 def test_what_may_not_be_kept_is_not(change: dict[str, object]) -> None:
-    """Errors, answers without age, parts, and those of another version than was asked for."""
+    """Errors, answers without age, parts, those of another version than was asked for, or of the user's own modules."""
     recent = RecentAnswers(10_000)
 
     recent.put("k", RUN, replace(REPLY, **change), b"x")

@@ -69,6 +69,13 @@ def test_only_a_url_with_the_version_is_kept_unasked(max_age: int, version: str 
     assert headers(answer(max_age=max_age), version=version)["Cache-Control"] == expected
 
 
+def test_answer_that_may_change_under_its_version_is_asked_for_each_time() -> None:
+    """It used a module of the user's own, which is no part of the version."""
+    sent = headers(answer(max_age=60, recheck=True), version="d1")
+
+    assert sent["Cache-Control"] == "private, no-cache"
+
+
 @pytest.mark.parametrize(
     ("media_type", "is_open", "expected"),
     [

@@ -13,7 +13,7 @@ from real_jupyter import Answer, JupyterServer, Kernel
 Ask = Callable[..., Answer]
 
 LARGE = 3_000_000
-CHANGING = {"Date", "Server-Timing", "X-Fused-Cached"}
+CHANGING = {"Date", "Server-Timing", "X-Fused-Cached", "X-Fused-Run"}
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -72,3 +72,26 @@ def test_cache_lies_where_the_system_wants_it(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
 
     assert Options().cache_directory == "/somewhere/fused_jupyter"
+
+
+@pytest.mark.parametrize(("text", "meant"), [("1", True), ("Yes", True), ("true", True), ("0", False), ("off", False)])
+def test_truth_has_many_words(text: str, meant: bool) -> None:
+    """As people write it into a shell."""
+    assert Options.from_environment({"FUSED_LEARN_PRELOAD": text}).learn_preload is meant
+
+
+def test_environment_that_is_neither_true_nor_false_is_refused() -> None:
+    """A word that means nothing must not switch anything."""
+    with pytest.raises(ArgumentError, match=r"FUSED_LEARN_PRELOAD: got 'perhaps', need bool"):
+        Options.from_environment({"FUSED_LEARN_PRELOAD": "perhaps"})
+
+
+def test_no_preload_is_a_choice() -> None:
+    """An empty variable is not the same as none."""
+    assert Options.from_environment({"FUSED_PRELOAD": ""}).preload == ()
+
+
+def test_start_method_is_one_of_two() -> None:
+    """The message names both."""
+    with pytest.raises(ArgumentError, match=r"FUSED_START_METHOD: got 'forkserver', need fork or spawn"):
+        Options(start_method="forkserver")

@@ -88,6 +88,27 @@ def test_kill_9_of_the_host_costs_the_calls_in_it_only(server: JupyterServer, mo
     assert server.get(f"fused/run/file/mortal_echo.json?kernel={mortal.id}&n=4").json() == {"n": 4}
 
 
+def test_a_host_that_is_killed_is_replaced_without_the_notebook(server: JupyterServer, mortal: Kernel) -> None:
+    """Maps, and those with a token, are told to wait, never that there is nothing; then they go on."""
+    code = "from fused_jupyter.runtime import current; print(current().grant('mortal_echo'))"
+    token = mortal.execute(code).check().text.strip()
+    addresses = [f"fused/run/file/mortal_echo.json?kernel={mortal.id}", f"fused/{token}/run/tiles/0/0/0.json"]
+    assert [server.get(address).json() for address in addresses] == [{"n": 1}] * 2
+
+    psutil.Process(mortal.status()["pid"]).kill()
+
+    seen: list[set[int]] = [set(), set()]
+    for address, statuses in zip(addresses, seen, strict=True):
+        eventually(lambda address=address, statuses=statuses: ask(server, address, statuses) == 200)
+    assert seen[0] | seen[1] == {200, 503}
+
+
+def ask(server: JupyterServer, address: str, statuses: set[int]) -> int:
+    status = server.get(address).status
+    statuses.add(status)
+    return status
+
+
 def test_the_end_of_a_kernel_leaves_nothing(server: JupyterServer) -> None:
     """Shut down in the ordinary way: no process, no announcement, no socket."""
     with server.running_kernel() as kernel:

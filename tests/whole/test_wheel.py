@@ -35,7 +35,7 @@ def test_the_wheel_has_the_built_javascript(wheel: zipfile.ZipFile) -> None:
     """Not in git, but needed: `make js` builds it."""
     static = {name.rpartition("/")[2] for name in wheel.namelist() if "/widgets/static/" in name}
 
-    assert {"map.js", "loader.js"} <= static
+    assert {"map.js", "loader.js", "top.js"} <= static
     assert len(wheel.read("fused_jupyter/widgets/static/map.js")) > 100_000
 
 

@@ -431,6 +431,7 @@ def test_requests_carry_the_xsrf_header_and_no_token(map_page: MapPage) -> None:
 
     asked = [request for request in map_page.site.requests if "/fused/" in request.path]
     assert {request.headers.get("X-XSRFToken") for request in asked} == {"xsrf-1"}
+    assert len({request.headers["X-Fused-Client"] for request in asked}) == 1
     assert not any("Authorization" in request.headers or "secret" in (request.uri or "") for request in asked)
 
 

@@ -11,22 +11,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fused_jupyter.errors import ProtocolError, UdfRuntimeError
-from fused_jupyter.runtime import listener
+from fused_jupyter.runtime import commands, listener
 from fused_jupyter.wire import (
     Cancel,
+    DeleteResults,
     Describe,
     Described,
+    DescribeResults,
+    Environment,
     Failure,
+    GiveBack,
     Grant,
     Heard,
+    Lease,
+    ListResults,
     Message,
+    Noted,
     Output,
     Publish,
     Published,
+    Recall,
     Reply,
     Revoke,
     Run,
+    Share,
     Status,
+    Stop,
     UdfSummary,
     decode,
     encode,
@@ -49,14 +59,19 @@ MESSAGES: dict[type, st.SearchStrategy[Message]] = {
         parameters=st.none() | mapping,
         extension=maybe,
         accept=maybe,
+        arguments_digest=text,
+        arguments_text=text,
         part=st.none() | st.tuples(st.integers(-(2**53), 2**53), st.none() | number),
         if_range=maybe,
         returns=st.sampled_from(["encoded", "object"]),
         deadline=st.none() | st.floats(0, 1e6),
         stream=st.booleans(),
         profile=st.booleans(),
+        arena=st.booleans(),
     ),
     Cancel: st.builds(Cancel, id=number),
+    Stop: st.builds(Stop, id=number, run_id=text),
+    Noted: st.builds(Noted, tallies=mapping, answered=st.dictionaries(text, number, max_size=3)),
     Output: st.builds(Output, id=number, stream=st.sampled_from(["stdout", "stderr"]), text=text),
     Reply: st.builds(
         Reply,
@@ -67,6 +82,8 @@ MESSAGES: dict[type, st.SearchStrategy[Message]] = {
         headers=st.dictionaries(text, text, max_size=3),
         length=st.none() | number,
         buffers=st.lists(number).map(tuple),
+        files=st.lists(st.tuples(text, number, number).map(list), max_size=2).map(tuple),
+        recheck=st.booleans(),
         stdout=text,
         profile=st.none() | st.dictionaries(text, st.dictionaries(text, st.lists(number, min_size=2, max_size=2))),
     ),
@@ -74,13 +91,29 @@ MESSAGES: dict[type, st.SearchStrategy[Message]] = {
         Failure, id=number, error=mapping, stdout=text, stderr=text, seconds=st.floats(0, 1e6), peak_memory=number
     ),
     Publish: st.builds(Publish, id=number, definition=mapping, register=st.booleans()),
-    Published: st.builds(Published, udfs=mappings, shares=st.lists(text).map(tuple)),
+    Published: st.builds(Published, udfs=mappings, shares=st.lists(text).map(tuple), epoch=number),
     Heard: st.builds(Heard, id=number, serial=number),
     Describe: st.builds(Describe, id=number),
-    Described: st.builds(Described, id=number, udfs=mappings, shares=st.lists(text).map(tuple)),
+    Described: st.builds(Described, id=number, udfs=mappings, shares=st.lists(text).map(tuple), epoch=number),
     Status: st.builds(Status, id=number),
+    Environment: st.builds(Environment, id=number, variables=st.dictionaries(text, text, max_size=4)),
+    DescribeResults: st.builds(DescribeResults, id=number),
+    ListResults: st.builds(ListResults, id=number, udf=maybe, limit=number),
+    DeleteResults: st.builds(DeleteResults, id=number, udf=maybe),
     Grant: st.builds(Grant, id=number, share=text, udf=text),
     Revoke: st.builds(Revoke, id=number, share=text),
+    Share: st.builds(Share, id=number),
+    Lease: st.builds(Lease, id=number, digest=text),
+    GiveBack: st.builds(
+        GiveBack,
+        id=number,
+        lease=number,
+        known=st.lists(text).map(tuple),
+        counts=st.dictionaries(text, number, max_size=3),
+        lost=text,
+        kill=st.booleans(),
+    ),
+    Recall: st.builds(Recall, lease=number),
 }
 
 
@@ -146,12 +179,11 @@ def test_summary_holds_no_code() -> None:
 
 
 def test_host_takes_every_message_that_is_sent_to_it() -> None:
-    """A kind that asks something has its case in the listener."""
-    tree = ast.parse(inspect.getsource(listener))
-    tested = [node.cls for node in ast.walk(tree) if isinstance(node, ast.MatchClass)]
-    tested += [
-        node.args[1] for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "isinstance"
-    ]
+    """A kind that asks something has its case in the listener, or its line among the commands of the kernel."""
+    nodes = [node for module in (listener, commands) for node in ast.walk(ast.parse(inspect.getsource(module)))]
+    tested: list[ast.expr] = [key for node in nodes if isinstance(node, ast.Dict) for key in node.keys if key]
+    tested += [node.cls for node in nodes if isinstance(node, ast.MatchClass)]
+    tested += [node.args[1] for node in nodes if isinstance(node, ast.Call) and ast.unparse(node.func) == "isinstance"]
 
-    answers = {"Output", "Reply", "Failure", "Published", "Described"}
-    assert {kind.__name__ for kind in MESSAGES} - answers <= {ast.unparse(kind) for kind in tested}
+    others_hear = {"Output", "Reply", "Failure", "Published", "Described", "Recall", "Share"}
+    assert {kind.__name__ for kind in MESSAGES} - others_hear <= {ast.unparse(kind) for kind in tested}

@@ -1,0 +1,152 @@
+"""`fused.run` against a direct call and against ProcessPoolExecutor; workers and memory of the local engine.
+
+    python benchmarks/calls.py [--quick]
+
+Calls alternate one by one, so both sides meet the same machine; medians of wall time count, as a call waits for others
+more than it computes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import statistics
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import psutil
+
+import fused_jupyter as fused
+from fused_jupyter.engines import LocalEngine
+from fused_jupyter.runtime import current_kernel
+from fused_jupyter.settings import Options
+from fused_jupyter.udfs import parse
+from fused_jupyter.wire import Run
+
+SIZES = {"trivial": 1, "256 kB": 256 * 1024, "4 MB": 4 << 20}
+SOURCE = "def make(n: int):\n    import numpy as np\n    return np.full(n, 1, 'uint8')\n"
+
+
+def make(n: int) -> np.ndarray:
+    """What the UDF does, for the others."""
+    return np.full(n, 1, "uint8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a fifth of the calls")
+    share = 5 if parser.parse_args().quick else 1
+    round_trips(600 // share)
+    many_calls(10_000 // share)
+    memory()
+    asyncio.run(workers(10 // share + 1))
+
+
+def round_trips(count: int) -> None:
+    """One array from a worker, by size."""
+    udf = fused.load(SOURCE)
+    print(
+        f"{'one call':<12}{'direct':>9}{'ours':>9}{'executor':>10}   ms, medians; executor: ProcessPoolExecutor, fork"
+    )
+    with ProcessPoolExecutor(2) as pool:
+        for name, size in SIZES.items():
+            sides: dict[str, Callable[[int], Any]] = {
+                "direct": make,
+                "ours": lambda n: fused.run(udf, n=n),
+                "executor": lambda n: pool.submit(make, n).result(),
+            }
+            times = alternate(sides, size, count if size < 1 << 20 else count // 4)
+            direct, ours, executor = (statistics.median(times[side]) for side in sides)
+            print(f"{name:<12}{direct:>9.3f}{ours:>9.3f}{executor:>10.3f}   p95 ours {percentile(times['ours']):.3f}")
+            if name == "256 kB":
+                say("over a direct call, ms", ours - direct, 1.0)
+            if size > 1:
+                say("of the executor's time", ours / executor, 0.5 if size < 1 << 20 else 0.4)
+
+
+def alternate(sides: dict[str, Callable[[int], Any]], size: int, count: int) -> dict[str, list[float]]:
+    """Milliseconds of each side, call by call in turn."""
+    times: dict[str, list[float]] = {side: [] for side in sides}
+    for number in range(count + 10):
+        for side, call in sides.items():
+            started = time.perf_counter()
+            result = call(size)
+            if number >= 10:
+                times[side].append((time.perf_counter() - started) * 1000)
+            assert len(result) == size
+    return times
+
+
+def many_calls(count: int) -> None:
+    """Calls that do nothing, one after the other and from four threads."""
+    udf = fused.load("def nothing(n: int):\n    return n\n")
+    fused.run(udf, n=0)
+    started = time.perf_counter()
+    for n in range(count):
+        fused.run(udf, n=n)
+    say(f"{count} trivial calls in a row, ms each", (time.perf_counter() - started) / count * 1000, 0.3)
+    with ThreadPoolExecutor(4) as threads:
+        started = time.perf_counter()
+        assert list(threads.map(lambda n: fused.run(udf, n=n), range(count))) == list(range(count))
+    say(f"{count} trivial calls by 4 threads, ms each", (time.perf_counter() - started) / count * 1000, 0.3)
+
+
+def memory() -> None:
+    """Of host, template and two idle workers, with the whole geo stack."""
+    time.sleep(2)  # leases end
+    host = psutil.Process(current_kernel().link.pid)
+    processes = [host, *host.children(recursive=True)]
+    pss = [process.memory_full_info().pss / 1e6 for process in processes]
+    each = ", ".join(f"{size:.0f}" for size in pss)
+    say(f"PSS of {len(pss)} processes ({each}), MB", sum(pss), 300)
+
+
+async def workers(count: int) -> None:
+    """How long a worker takes that replaces another one: from the template, and as a fresh process."""
+    with tempfile.TemporaryDirectory() as directory:
+        forked = await replaced(Options(cache_directory=directory, workers=1, spare_workers=0), count * 5)
+        spawned = await replaced(
+            Options(cache_directory=directory, workers=1, spare_workers=0, start_method="spawn"), count
+        )
+    print(f"a new worker from the template: {forked:.1f} ms; a fresh process with the same modules: {spawned:.0f} ms")
+    say("of the fresh process's time", forked / spawned, 1 / 50)
+
+
+async def replaced(options: Options, count: int) -> float:
+    """Median milliseconds of a call that has to wait for a new worker, without those of a call that has not."""
+    engine = LocalEngine(options)
+    engine.start()
+    nothing, die = parse("def nothing():\n    return 1\n"), parse("def die():\n    import os\n    os._exit(1)\n")
+
+    def call(udf: Any) -> Awaitable[Any]:
+        return engine.run(udf, Run(id=1, udf=udf.name, digest=udf.digest, returns="object", parameters={}))
+
+    usual, after = [], []
+    try:
+        for _ in range(count):
+            for times in (after, usual):
+                started = time.perf_counter()
+                await call(nothing)
+                times.append((time.perf_counter() - started) * 1000)
+            with contextlib.suppress(fused.errors.WorkerLostError):
+                await call(die)
+    finally:
+        await engine.close()
+    return statistics.median(after[1:]) - statistics.median(usual)
+
+
+def percentile(times: list[float]) -> float:
+    return sorted(times)[int(len(times) * 0.95)]
+
+
+def say(name: str, value: float, target: float) -> None:
+    print(f"  {name:<52}{value:>8.3f}   target <= {target:<6.3g} {'met' if value <= target else 'MISSED'}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
