@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import statistics
-import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
 
@@ -22,11 +20,12 @@ import numpy as np
 import psutil
 
 import fused_jupyter as fused
-from fused_jupyter.engines import LocalEngine
+from fused_jupyter.engines.process import Template
+from fused_jupyter.engines.template import TemplateSettings
 from fused_jupyter.runtime import current_kernel
 from fused_jupyter.settings import Options
 from fused_jupyter.udfs import parse
-from fused_jupyter.wire import Run
+from fused_jupyter.wire import Reply, Run
 
 SIZES = {"trivial": 1, "256 kB": 256 * 1024, "4 MB": 4 << 20}
 SOURCE = "def make(n: int):\n    import numpy as np\n    return np.full(n, 1, 'uint8')\n"
@@ -107,37 +106,30 @@ def memory() -> None:
 
 
 async def workers(count: int) -> None:
-    """How long a worker takes that replaces another one: from the template, and as a fresh process."""
-    with tempfile.TemporaryDirectory() as directory:
-        forked = await replaced(Options(cache_directory=directory, workers=1, spare_workers=0), count * 5)
-        spawned = await replaced(
-            Options(cache_directory=directory, workers=1, spare_workers=0, start_method="spawn"), count
-        )
+    """How long a new worker takes to its first answer: from the template, and as a fresh process."""
+    forked = await first_answers(TemplateSettings(preload=Options().preload), count * 5)
+    spawned = await first_answers(TemplateSettings(preload=Options().preload, spawn=True), count)
     print(f"a new worker from the template: {forked:.1f} ms; a fresh process with the same modules: {spawned:.0f} ms")
     say("of the fresh process's time", forked / spawned, 1 / 50)
 
 
-async def replaced(options: Options, count: int) -> float:
-    """Median milliseconds of a call that has to wait for a new worker, without those of a call that has not."""
-    engine = LocalEngine(options)
-    engine.start()
-    nothing, die = parse("def nothing():\n    return 1\n"), parse("def die():\n    import os\n    os._exit(1)\n")
-
-    def call(udf: Any) -> Awaitable[Any]:
-        return engine.run(udf, Run(id=1, udf=udf.name, digest=udf.digest, returns="object", parameters={}))
-
-    usual, after = [], []
+async def first_answers(settings: TemplateSettings, count: int) -> float:
+    """Median milliseconds."""
+    template, nothing = Template(settings), parse("def nothing():\n    return 1\n")
+    run = Run(id=1, udf="nothing", digest=nothing.digest, returns="object", parameters={})
+    times = []
     try:
+        (await template.fork()).kill()
         for _ in range(count):
-            for times in (after, usual):
-                started = time.perf_counter()
-                await call(nothing)
-                times.append((time.perf_counter() - started) * 1000)
-            with contextlib.suppress(fused.errors.WorkerLostError):
-                await call(die)
+            started = time.perf_counter()
+            worker = await template.fork()
+            answer, _ = await worker.run(nothing, run, b"", on_text=lambda *_: None)
+            times.append((time.perf_counter() - started) * 1000)
+            assert isinstance(answer, Reply)
+            worker.kill()
     finally:
-        await engine.close()
-    return statistics.median(after[1:]) - statistics.median(usual)
+        template.close()
+    return statistics.median(times)
 
 
 def percentile(times: list[float]) -> float:

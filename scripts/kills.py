@@ -107,7 +107,11 @@ class Scene:
         self.home = Path(self._scratch.name)
         (self.home / "tmp").mkdir()
         self.server = self._new_server()
-        self.kernel = self._new_kernel()
+        try:
+            self.kernel = self._new_kernel()
+        except BaseException:
+            self.server.close()
+            raise
         self.clients = Clients(self)
 
     @property

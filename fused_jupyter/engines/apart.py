@@ -74,7 +74,8 @@ class _Divided:
         listener = _listener.get()
         if listener is None:
             return int(self.outside.write(text))
-        listener(self._name, text)
+        if text:
+            listener(self._name, text)
         return len(text)
 
     def writelines(self, lines: Any) -> None:

@@ -59,11 +59,12 @@ class LocalModules:
         before, self._directory = self._directory, directory
         if before == directory and all(_state(path) == (path, *state) for path, *state in self._files.values()):
             return
+        is_known = len(sys.modules) == self._count
         for name in self._files:
             sys.modules.pop(name, None)
         self._files.clear()
         self._names.clear()
-        self._count = 0
+        self._count = len(sys.modules) if is_known else 0
         importlib.invalidate_caches()
 
     def used(self, definition: UdfDefinition, pickled: bytes | memoryview) -> tuple[File, ...]:
@@ -74,7 +75,7 @@ class LocalModules:
             pickled: its arguments, which may be objects of classes that its code does not name; empty where they
                 were text.
         """
-        self._look_for_others()
+        self.look_for_others()
         if not self._files:
             return ()
         loaded = {name: file for name, file in self._files.items() if name in sys.modules}
@@ -114,8 +115,8 @@ class LocalModules:
         self._files[name] = file
         self._names[name] = _imported(source.decode(errors="replace"))
 
-    def _look_for_others(self) -> None:
-        """Those that came another way, such as by the finder of an editable project."""
+    def look_for_others(self) -> None:
+        """Note those that came another way, such as by the finder of an editable project, or before this was made."""
         if len(sys.modules) == self._count:
             return
         for name, module in tuple(sys.modules.items()):

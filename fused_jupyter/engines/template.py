@@ -21,11 +21,14 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from fused_jupyter.engines.limits import children
 from fused_jupyter.engines.preload import grow, load
 from fused_jupyter.engines.streams import CUT_OFF, adopt_orphans
+
+if TYPE_CHECKING:  # it belongs to what is preloaded, or not
+    from fused_jupyter.engines.local_modules import LocalModules
 
 REPORT = struct.Struct("!cii")
 """What the template tells: b"R" ready, b"F" forked (pid), b"X" exited (pid, wait status), and what `grow` reports."""
@@ -68,18 +71,22 @@ def main() -> None:
     _be_a_template(sock, settings)
 
 
-def _be_a_template(sock: socket.socket, settings: TemplateSettings) -> None:
+def _be_a_template(sock: socket.socket, settings: TemplateSettings, ready: LocalModules | None = None) -> None:
+    worker = sys.modules.get("fused_jupyter.engines.worker")
+    if worker is not None and not settings.spawn:
+        ready = worker.make_ready(ready)
     gc.collect()
     gc.freeze()  # what is shared with the workers stays shared: no collector touches it
     _outlive_parent()  # from now on there are workers to take along; the closed socket tells
     sock.sendall(REPORT.pack(b"R", 0, 0))
-    _Template(sock, settings).loop()
+    _Template(sock, settings, ready).loop()
 
 
 class _Template:
-    def __init__(self, sock: socket.socket, settings: TemplateSettings) -> None:
+    def __init__(self, sock: socket.socket, settings: TemplateSettings, ready: LocalModules | None) -> None:
         self._sock = sock
         self._settings = settings
+        self._ready = ready
         adopt_orphans()
         self._children: set[int] = set()
         self._of_preload = set(children(os.getpid()))
@@ -128,7 +135,7 @@ class _Template:
             self._begin_anew()
             sock = socket.socket(fileno=descriptors[0])
             grow(_names(sock), lambda kind, index: sock.sendall(REPORT.pack(kind, index, 0)))
-            _be_a_template(sock, self._settings)
+            _be_a_template(sock, self._settings, self._ready)
             code = 0
         finally:
             os._exit(code)
@@ -156,7 +163,12 @@ class _Template:
                 _spawn(ends, self._settings)
             from fused_jupyter.engines.worker import Ends, serve
 
-            serve(Ends(**ends), memory_limit=self._settings.memory_limit, learn=self._settings.learn)
+            serve(
+                Ends(**ends),
+                memory_limit=self._settings.memory_limit,
+                learn=self._settings.learn,
+                ready=self._ready,
+            )
             code = 0
         except OSError:
             code = CUT_OFF

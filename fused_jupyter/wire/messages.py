@@ -84,8 +84,9 @@ class Stop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noted:
-    """What was done without the host, since the last one: by the kernel with leased workers, by a server that had kept
-    the answer. Not answered; `id` is always 0.
+    """What was done without the host since the last one. Not answered; `id` is always 0.
+
+    By the kernel with leased workers, or by a server that had kept the answer.
     """
 
     tallies: Mapping[str, Any] = field(default_factory=dict)
