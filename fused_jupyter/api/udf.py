@@ -538,6 +538,12 @@ def udf(
     ...     return width * height
     >>> area.signature
     'area(width: float, height: float = 1.0)'
+    >>> rates = {"a": 2}
+    >>> @udf(use="rates")
+    ... def cost(n: int):
+    ...     return n * rates["a"]
+    >>> cost(n=3)
+    6
     """
     placement = {"engine": engine, "instance_type": instance_type, "disk_size_gb": disk_size_gb, "region": region}
     said = {
@@ -577,4 +583,4 @@ def _definition_of(function: Callable[..., Any], said: Mapping[str, Any]) -> Udf
         **{**rest, "headers": header_modules(said["headers"])},
         directory=os.getcwd(),  # noqa: PTH109 - a string is what travels
     )
-    return use_variables(parse(source, choices), names_to_use(said["use"]), function.__globals__)
+    return use_variables(parse(source, choices), names_to_use(said["use"]), inspect.unwrap(function).__globals__)

@@ -41,6 +41,8 @@ LEASE_ID = struct.Struct("!Q")
 _DESCRIPTOR = struct.Struct("i")
 
 _HANG_UP = select.POLLHUP | select.POLLERR | select.POLLNVAL
+_AT_ONCE = 1 << 16
+"""Bytes of one read of an answer."""
 _READS = 32
 """Reads of a pipe in one go, as in `pipes`."""
 
@@ -72,6 +74,7 @@ class DirectWorker:
             self._late.register(descriptor, select.POLLIN)
         self._asked = select.poll()
         self._asked.register(channel, select.POLLIN)
+        self._buffer = memoryview(bytearray(_AT_ONCE))
         self._arena: Arena | None = None
         self._printed: Collation | None = None
         self.known: set[str] = set()
@@ -143,13 +146,33 @@ class DirectWorker:
 
     def _answer(self, until: float) -> tuple[Reply | Failure, memoryview]:
         self._wait_for_answer(until)
-        header_length, body_length, is_elsewhere = frame_lengths(self._receive(PREFIX, until=until))
-        answer = decode(bytes(self._receive(header_length, until=until)))
+        begun = self._begin_frame(until)
+        header_length, body_length, is_elsewhere = frame_lengths(begun[:PREFIX])
+        header, rest = begun[PREFIX : PREFIX + header_length], begun[PREFIX + header_length :]
+        if len(rest) > (0 if is_elsewhere else body_length):
+            raise ProtocolError("more came than the answer to one run")
+        answer = decode(bytes(self._filled(header, header_length, until=until)))
         if not isinstance(answer, (Reply, Failure)):
             raise ProtocolError(f"a worker sent a {type(answer).__name__}")
         if is_elsewhere and self._arena is not None:
             return answer, self._arena.take(body_length)
-        return answer, self._receive(body_length, until=until)
+        return answer, self._filled(rest, body_length, until=until)
+
+    def _begin_frame(self, until: float) -> memoryview:
+        """The beginning of a frame; all of a small one. No other frame comes before the next run."""
+        count = 0
+        while count < PREFIX:
+            count += self._receive(self._buffer[count:], until=until)
+        return self._buffer[:count]
+
+    def _filled(self, begun: memoryview, length: int, *, until: float) -> memoryview:
+        """A copy of what has begun, with the rest of it."""
+        whole = memoryview(bytearray(length))
+        got = len(begun)
+        whole[:got] = begun
+        while got < length:
+            got += self._receive(whole[got:], until=until)
+        return whole
 
     def _wait_for_answer(self, until: float) -> None:
         """Hear what is printed until the answer begins."""
@@ -163,12 +186,11 @@ class DirectWorker:
             for descriptor, event in events:
                 self._drain(descriptor, event)
 
-    def _receive(self, length: int, *, until: float) -> memoryview:
-        buffer = memoryview(bytearray(length))
-        got = 0
-        while got < length:
+    def _receive(self, buffer: memoryview, *, until: float) -> int:
+        """Some bytes, at least one."""
+        while True:
             try:
-                count = self._receive_into(buffer[got:])
+                count = self._receive_into(buffer)
             except BlockingIOError:
                 _wait_for(self._messages, select.POLLIN, until=until)
                 continue
@@ -176,8 +198,7 @@ class DirectWorker:
                 raise UnreadError("the worker ended") from exc
             if count == 0:
                 raise EOFError("the worker ended")
-            got += count
-        return buffer
+            return count
 
     def _receive_into(self, buffer: memoryview) -> int:
         if self._arena is not None or not IS_SUPPORTED:

@@ -9,6 +9,7 @@ import linecache
 import os
 import pickle
 import sys
+import threading
 import time
 import traceback
 import types
@@ -274,12 +275,12 @@ class _UdfErrors:
 
 
 class _UdfErrorsInKernel(_UdfErrors):
-    """The same where Ctrl-C stops the cell that runs the UDF."""
+    """The same where Ctrl-C stops the cell that runs the UDF; it comes to the main thread only."""
 
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, frames: types.TracebackType | None
     ) -> None:
-        if not isinstance(exc, KeyboardInterrupt):
+        if not isinstance(exc, KeyboardInterrupt) or threading.current_thread() is not threading.main_thread():
             super().__exit__(kind, exc, frames)
 
 

@@ -33,7 +33,6 @@ from fused_jupyter.errors import (
     HostLostError,
     ProtocolError,
     UdfMemoryError,
-    UdfRuntimeError,
     UdfTimeoutError,
 )
 from fused_jupyter.settings import Options
@@ -109,20 +108,18 @@ class KernelEngine:
             FusedError: as `engines.execute` does.
             KeyboardInterrupt: Ctrl-C.
         """
-        work = lambda: call(definition, arguments, tile=tile, notebook=self._notebook())  # noqa: E731 - it has no more to say
-        return self._run(work, on_text, is_alone=True)
+        return self._call(definition, arguments, tile, on_text, is_alone=True)
 
     async def call_async(
         self, definition: UdfDefinition, arguments: Mapping[str, Any], *, tile: Tile | None, on_text: OnText
     ) -> Called:
         """The same in the engine's thread, for an event loop, which goes on; for as long as it takes."""
+        hear = _in_loop(on_text)
 
         def work() -> Called:
-            with _no_interrupts(definition):
-                return call(definition, arguments, tile=tile, notebook=self._notebook())
+            return self._call(definition, arguments, tile, hear, is_alone=False)
 
-        hear = _in_loop(on_text)
-        return await asyncio.wrap_future(self.submit(lambda: self._run(work, hear, is_alone=False)))
+        return await asyncio.wrap_future(self.submit(work))
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
         """Have the engine's thread do something, after what it was given before. Until it begins it can be cancelled.
@@ -156,8 +153,7 @@ class KernelEngine:
         memory, started = _Growth(), time.perf_counter()
         error: FusedError
         try:
-            with _no_interrupts(definition):
-                return execute(definition, run, arguments, memory=memory, notebook=self._notebook())
+            return execute(definition, run, arguments, memory=memory, notebook=self._notebook())
         except FusedError as exc:
             error = exc.with_udf(definition.name)
         except MemoryError:
@@ -167,6 +163,18 @@ class KernelEngine:
             error = ProtocolError(message, udf=definition.name)
         error.seconds, error.peak_memory = time.perf_counter() - started, memory.growth
         return Failure.of(run.id, error), ()
+
+    def _call(
+        self,
+        definition: UdfDefinition,
+        arguments: Mapping[str, Any],
+        tile: Tile | None,
+        on_text: OnText,
+        *,
+        is_alone: bool,
+    ) -> Called:
+        notebook = self._notebook()
+        return self._run(lambda: call(definition, arguments, tile=tile, notebook=notebook), on_text, is_alone=is_alone)
 
     def _run(self, work: Callable[[], T], on_text: OnText, *, is_alone: bool) -> T:
         """Do something with its output apart, and the process afterwards as it was."""
@@ -219,17 +227,6 @@ def _in_loop(on_text: OnText) -> OnText:
             loop.call_soon_threadsafe(on_text, stream, text, context=context)
 
     return hear
-
-
-@contextlib.contextmanager
-def _no_interrupts(definition: UdfDefinition) -> Any:
-    """In the engine's thread nobody presses Ctrl-C: the UDF has raised it."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise UdfRuntimeError(
-            "KeyboardInterrupt", udf=definition.name, child_exception_class="KeyboardInterrupt"
-        ) from None
 
 
 class _Growth:

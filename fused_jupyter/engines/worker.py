@@ -35,6 +35,7 @@ from fused_jupyter.udfs import UdfDefinition
 from fused_jupyter.wire import (
     Environment,
     Failure,
+    FrameReader,
     Publish,
     Reply,
     Run,
@@ -42,7 +43,6 @@ from fused_jupyter.wire import (
     bodiless,
     decode,
     encode,
-    read_frame_sync,
     write_frame_sync,
 )
 
@@ -114,12 +114,12 @@ def serve(ends: Ends, *, memory_limit: int, learn: bool, ready: LocalModules | N
         streams.prepare,
     ]
     tell_imports = Noticed(ends.notes).tell if learn else _nothing
-    sender = _Sender(sock)
+    frames, sender = FrameReader(sock), _Sender(sock)
     definitions: dict[str, UdfDefinition] = {}
     own_pid = os.getpid()
     while True:
         try:
-            header, body = read_frame_sync(sock)
+            header, body = frames.read()
         except (EOFError, OSError):
             return
         message = decode(header)

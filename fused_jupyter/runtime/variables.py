@@ -222,12 +222,19 @@ def _is_part(value: Any) -> bool:
 
 
 def _is_fixed(kind: type) -> bool:
-    return (kind.__module__ in {"builtins", "datetime", "decimal"} and kind.__name__ in _FIXED) or (
-        kind.__module__.startswith(("shapely.geometry", "pandas._libs")) and kind.__name__ != "Interval"
-    )
+    return kind.__name__ in _FIXED.get(kind.__module__.partition(".")[0], ())
 
 
-_FIXED = frozenset(
-    {"str", "bytes", "int", "float", "complex", "bool", "NoneType", "date", "datetime", "time", "timedelta", "Decimal"}
-)
-"""Classes whose objects cannot be changed."""
+_FIXED = {
+    "builtins": frozenset({"str", "bytes", "int", "float", "complex", "bool", "NoneType"}),
+    "datetime": frozenset({"date", "datetime", "time", "timedelta"}),
+    "decimal": frozenset({"Decimal"}),
+    "pandas": frozenset({"Timestamp", "Timedelta", "Period", "NaTType", "NAType"}),
+    "shapely": frozenset(
+        {
+            *("Point", "LineString", "LinearRing", "Polygon"),
+            *("MultiPoint", "MultiLineString", "MultiPolygon", "GeometryCollection"),
+        }
+    ),
+}
+"""By package, classes whose objects nobody can change."""

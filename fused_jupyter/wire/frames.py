@@ -22,6 +22,9 @@ MAX_BODY = 2 << 30
 MAX_PIECES = 1024
 """Of a frame in one system call; what Linux and macOS take."""
 
+_AT_ONCE = 1 << 16
+"""Bytes of one read."""
+
 _LENGTHS = struct.Struct("!II")
 
 ELSEWHERE = 1 << 31
@@ -59,8 +62,48 @@ async def read_frame(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
         raise EOFError("the peer closed the connection") from exc
 
 
+class FrameReader:
+    """Reads frames from a blocking socket, each small one with a single system call.
+
+    Args:
+        sock: where they come from; nobody else may read from it.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._buffer = memoryview(bytearray(_AT_ONCE))
+        self._start = self._end = 0
+
+    def read(self) -> tuple[bytes, memoryview]:
+        """The next header and body; the body is writable, for arrays that are unpickled in place.
+
+        Raises:
+            EOFError: the peer closed the connection.
+            ProtocolError: the lengths are out of range.
+        """
+        header_length, body_length = _usual_lengths(self._take(PREFIX))
+        return bytes(self._take(header_length)), self._take(body_length) if body_length else memoryview(b"")
+
+    def _take(self, length: int) -> memoryview:
+        """So many bytes, in a buffer of their own."""
+        if self._end == self._start:
+            self._start = self._end = 0
+            if length <= _AT_ONCE:
+                self._end = self._sock.recv_into(self._buffer)
+        here = min(length, self._end - self._start)
+        taken = memoryview(bytearray(length))
+        taken[:here] = self._buffer[self._start : self._start + here]
+        self._start += here
+        while here < length:
+            count = self._sock.recv_into(taken[here:], 0, socket.MSG_WAITALL)
+            if count == 0:
+                raise EOFError("the peer closed the connection")
+            here += count
+        return taken
+
+
 def read_frame_sync(sock: socket.socket) -> tuple[bytes, memoryview]:
-    """The next header and body from a blocking socket; the body is writable, for arrays that are unpickled in place.
+    """The next header and body from a blocking socket, and no byte of what comes behind; else as `FrameReader.read`.
 
     Raises:
         EOFError: the peer closed the connection.

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import threading
 import time
 from collections.abc import Iterator
 
@@ -66,9 +67,11 @@ def run(puppet: Puppet, heard: list[str] | None = None, seconds: float = 2.0) ->
 
 def test_code_goes_once_and_answers_come_back(puppet: Puppet) -> None:
     """The second run of the same code sends no code."""
-    for body in (b"first", b"second"):
-        write_frame_sync(puppet.messages, encode(Reply(id=7)), body)
+    for body in (b"first", b"second" * 30_000):  # the second is more than one read
+        sender = threading.Thread(target=write_frame_sync, args=(puppet.messages, encode(Reply(id=7)), body))
+        sender.start()
         assert run(puppet) == (Reply(id=7), body)
+        sender.join()
 
     kinds = []
     while len(kinds) < 5:
@@ -127,6 +130,35 @@ def test_nonsense_is_refused(puppet: Puppet, frame: bytes) -> None:
 
     with pytest.raises(ProtocolError):
         run(puppet)
+
+
+def test_more_than_one_answer_is_refused(puppet: Puppet) -> None:
+    """Nothing may be left that the next run takes for its own."""
+    write_frame_sync(puppet.messages, encode(Reply(id=7)), b"one")
+    write_frame_sync(puppet.messages, encode(Reply(id=7)), b"two")
+
+    with pytest.raises(ProtocolError):
+        run(puppet)
+
+
+def test_answer_may_come_byte_by_byte(puppet: Puppet) -> None:
+    """Whatever pieces the system makes of it."""
+    ours, theirs = socket.socketpair()
+    write_frame_sync(theirs, encode(Reply(id=7)), b"slow")
+    theirs.close()
+    whole = b"".join(iter(lambda: ours.recv(100), b""))
+    ours.close()
+
+    def trickle() -> None:
+        for byte in whole:
+            puppet.messages.sendall(bytes([byte]))
+            time.sleep(0.001)
+
+    thread = threading.Thread(target=trickle)
+    thread.start()
+
+    assert run(puppet)[1] == b"slow"
+    thread.join()
 
 
 def test_large_arguments_wait_for_a_slow_reader(puppet: Puppet) -> None:

@@ -167,7 +167,7 @@ def test_name_that_only_the_notebook_has_is_told(runtime: KernelRuntime, definit
     """The most usual mistake, in words that name it."""
     runtime.notebook_has = lambda name: name == "gdf"
     try:
-        with pytest.raises(UdfRuntimeError, match="'gdf' exists in the notebook but not in the UDF.*import or load"):
+        with pytest.raises(UdfRuntimeError, match="'gdf' exists in the notebook .*Bring it in with --use gdf"):
             run(runtime, definition("def f(): return gdf"))
         with pytest.raises(UdfRuntimeError, match="name 'other' is not defined"):
             run(runtime, definition("def f(): return other"))

@@ -30,7 +30,7 @@ def named(box: fused.types.Bbox, tile: fused.types.TileXYZ, frame: fused.types.T
     return from_box, from_tile, from_frame
 
 
-@fused.udf(default_parameters={"n": 3}, engine="large")
+@fused.udf(default_parameters={"n": 3}, engine="large", use=("model", "table"))
 def optional(
     bounds: fused.types.Bounds | None = None,
     tile: fused.types.Tile | None = None,

@@ -17,6 +17,9 @@ definitions = st.builds(
     source=words,
     headers=st.lists(st.builds(HeaderModule, module_name=words, source=words), max_size=3).map(tuple),
     default_parameters=st.dictionaries(words, st.integers(-9, 9) | words, max_size=2),
+    placement=st.sampled_from([{}, {"engine": "large"}, {"engine": "kernel"}]),
+    uses=st.dictionaries(words, words, max_size=2),
+    uses_from=words,
 )
 
 
@@ -31,11 +34,9 @@ def test_definition_travels_as_json(definition: UdfDefinition) -> None:
 
 @given(definitions, definitions)
 def test_digest_tells_versions_apart(one: UdfDefinition, other: UdfDefinition) -> None:
-    """Equal where name, entry point, source, headers, directory and defaults are; else another one."""
-    parts = [
-        (udf.name, udf.entrypoint, udf.source, udf.headers, udf.directory, udf.default_parameters)
-        for udf in (one, other)
-    ]
+    """Equal where all that makes it give what it gives is; where the values of variables lie does not."""
+    names = ("name", "entrypoint", "source", "headers", "directory", "default_parameters", "uses")
+    parts = [[udf.placement.get("engine") == "kernel", *(getattr(udf, name) for name in names)] for udf in (one, other)]
 
     assert (one.digest == other.digest) is (parts[0] == parts[1])
 

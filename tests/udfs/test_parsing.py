@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from fused_jupyter.errors import UdfDefinitionError
-from fused_jupyter.udfs import Choices, HeaderModule, UdfDefinition, parse, with_default_parameters
+from fused_jupyter.udfs import (
+    Choices,
+    HeaderModule,
+    UdfDefinition,
+    declared_uses,
+    parse,
+    placed,
+    with_default_parameters,
+)
 
 
 def read(source: str, **choices: Any) -> UdfDefinition:
@@ -198,3 +206,24 @@ def test_what_the_cloud_needs_is_kept() -> None:
 
     assert udf.placement == {"engine": "large", "disk_size_gb": 16}
     assert replace(udf, placement={}).digest == udf.digest
+
+
+@pytest.mark.parametrize("engine", ["local", "remote", "realtime", "small", "large", "kernel"])
+def test_only_one_engine_is_another_place(engine: str) -> None:
+    """The others are names of Fused's cloud, and another version of the UDF is none of them."""
+    source = f"@fused.udf(engine={engine!r})\ndef f(): pass"
+
+    assert parse(source).runs_in_kernel is (engine == "kernel")
+    assert placed(parse(source), "local").digest == replace(parse(source), placement={}).digest
+    assert (parse(source).digest == replace(parse(source), placement={}).digest) is (engine != "kernel")
+
+
+def test_use_names_variables() -> None:
+    """One, several, or none; nothing else."""
+    sources = ["use='a'", "use='a, b'", "use=('a', 'b', 'a')", "use=None", "name='g'"]
+
+    names = [declared_uses(f"@fused.udf({said})\ndef f(): pass") for said in sources]
+
+    assert names == [("a",), ("a", "b"), ("a", "b"), (), ()]
+    with pytest.raises(UdfDefinitionError, match="use: got 5, need names of variables"):
+        declared_uses("@fused.udf(use=5)\ndef f(): pass")

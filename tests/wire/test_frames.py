@@ -5,13 +5,22 @@ import socket
 import struct
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fused_jupyter.errors import ProtocolError
-from fused_jupyter.wire import MAX_BODY, MAX_HEADER, pack, read_frame, read_frame_sync, write_frame_sync
+from fused_jupyter.wire import (
+    MAX_BODY,
+    MAX_HEADER,
+    FrameReader,
+    pack,
+    read_frame,
+    read_frame_sync,
+    write_frame_sync,
+)
 
 frames = st.lists(st.tuples(st.binary(max_size=200), st.binary(max_size=400)), max_size=8)
 
@@ -47,19 +56,28 @@ def test_frames_come_out_as_they_went_in(sent: list[tuple[bytes, bytes]], cuts: 
     assert asyncio.run(read_all(packed(sent), cuts)) == sent
 
 
-@given(frames)
-def test_sync_reader_agrees(sent: list[tuple[bytes, bytes]]) -> None:
-    """It gives the same frames from the same bytes, and then the end."""
+READERS = {
+    "one frame and no more": lambda sock: lambda: read_frame_sync(sock),
+    "as much as there is": lambda sock: FrameReader(sock).read,
+}
+
+
+@pytest.mark.parametrize("reading", READERS.values(), ids=READERS)
+@given(sent=st.lists(st.tuples(st.binary(max_size=200), st.binary(max_size=400) | st.just(bytes(70_000))), max_size=4))
+def test_sync_readers_agree(reading: Any, sent: list[tuple[bytes, bytes]]) -> None:
+    """They give the same frames from the same bytes, and then the end."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        theirs.sendall(packed(sent))
-        theirs.close()
+        sender = threading.Thread(target=lambda: (theirs.sendall(packed(sent)), theirs.close()))
+        sender.start()
+        read = reading(ours)
 
-        found = [read_frame_sync(ours) for _ in sent]
+        found = [read() for _ in sent]
+        sender.join()
 
         assert [(header, bytes(body)) for header, body in found] == sent
         with pytest.raises(EOFError):
-            read_frame_sync(ours)
+            read()
 
 
 @given(st.binary(max_size=100), st.lists(st.binary(max_size=100), max_size=4))

@@ -23,6 +23,8 @@ from fused_jupyter.wire import (
     GiveBack,
     Grant,
     Heard,
+    KernelAnswer,
+    KernelRun,
     Lease,
     ListResults,
     Message,
@@ -70,6 +72,8 @@ MESSAGES: dict[type, st.SearchStrategy[Message]] = {
         arena=st.booleans(),
     ),
     Cancel: st.builds(Cancel, id=number),
+    KernelRun: st.builds(KernelRun, number=number, run=text),
+    KernelAnswer: st.builds(KernelAnswer, id=number, number=number, answer=text),
     Stop: st.builds(Stop, id=number, run_id=text),
     Noted: st.builds(Noted, tallies=mapping, answered=st.dictionaries(text, number, max_size=3)),
     Output: st.builds(Output, id=number, stream=st.sampled_from(["stdout", "stderr"]), text=text),
@@ -185,5 +189,5 @@ def test_host_takes_every_message_that_is_sent_to_it() -> None:
     tested += [node.cls for node in nodes if isinstance(node, ast.MatchClass)]
     tested += [node.args[1] for node in nodes if isinstance(node, ast.Call) and ast.unparse(node.func) == "isinstance"]
 
-    others_hear = {"Output", "Reply", "Failure", "Published", "Described", "Recall", "Share"}
+    others_hear = {"Output", "Reply", "Failure", "Published", "Described", "Recall", "Share", "KernelRun"}
     assert {kind.__name__ for kind in MESSAGES} - others_hear <= {ast.unparse(kind) for kind in tested}

@@ -21,6 +21,7 @@ import pytest
 from processes import still_running
 
 from fused_jupyter.engines import LocalEngine
+from fused_jupyter.engines.kernel import KernelEngine
 from fused_jupyter.errors import FusedError
 from fused_jupyter.runtime import lane
 from fused_jupyter.runtime._runtime import _unpickled
@@ -55,6 +56,7 @@ class Promised:
     owner: str = ""
     """`make` as the text of an expression, for a process of its own; for the promise "ends"."""
     is_documented: bool = True
+    marks: tuple[pytest.MarkDecorator, ...] = ()
 
 
 OPTIONS = Options(
@@ -108,6 +110,10 @@ ENGINES = {
     # A thread cannot be cancelled: Ctrl-C does it, in the kernel's main thread (tests/runtime). That a host ends with
     # its kernel is asked in tests/whole.
     "lane": Promised(make=Lane, promises=frozenset(PROMISES) - {"cancels", "ends"}, is_documented=False),
+    # In this very process: what a UDF does there happens to all that is in it.
+    "kernel": Promised(
+        make=lambda: KernelEngine(OPTIONS), promises=frozenset(), marks=(pytest.mark.filterwarnings("default"),)
+    ),
 }
 
 
@@ -211,7 +217,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             wanted = needs | set(getattr(row, "needs", ()))
             assert wanted <= PROMISES.keys(), wanted
             if wanted <= engine.promises:
-                cases.append(pytest.param(name, *[row] * (row is not None), id=f"{name}: {row.does}" if row else name))
+                title = f"{name}: {row.does}" if row else name
+                cases.append(pytest.param(name, *[row] * (row is not None), id=title, marks=engine.marks))
     names = ["subject"] + ["row"] * ("rows" in marker.kwargs)
     metafunc.parametrize(names, cases, indirect=["subject"])
 
