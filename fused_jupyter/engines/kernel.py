@@ -108,7 +108,8 @@ class KernelEngine:
             FusedError: as `engines.execute` does.
             KeyboardInterrupt: Ctrl-C.
         """
-        return self._call(definition, arguments, tile, on_text, is_alone=True)
+        is_main = threading.current_thread() is threading.main_thread()  # where cells run, so none does beside it
+        return self._call(definition, arguments, tile, on_text, is_alone=is_main)
 
     async def call_async(
         self, definition: UdfDefinition, arguments: Mapping[str, Any], *, tile: Tile | None, on_text: OnText
@@ -162,7 +163,9 @@ class KernelEngine:
             message = f"fused_jupyter failed around the UDF: {type(exc).__name__}: {exc}"
             error = ProtocolError(message, udf=definition.name)
         error.seconds, error.peak_memory = time.perf_counter() - started, memory.growth
-        return Failure.of(run.id, error), ()
+        failure = Failure.of(run.id, error)
+        del error  # and with it the UDF's frames and all that they hold
+        return failure, ()
 
     def _call(
         self,

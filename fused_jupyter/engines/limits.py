@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from fused_jupyter.engines import WORKER_VARIABLE
 from fused_jupyter.errors import UdfMemoryError
 from fused_jupyter.settings import allowed_memory
 
@@ -61,6 +62,17 @@ class CallLimit:
         if self._size:
             error.message += f"; one call may take {readable(self._size)} (FUSED_MEMORY_LIMIT): {_ADVICE}"
         return error
+
+
+def allow_mapped(size: int) -> None:
+    """Let the present call of a worker map so many bytes of a file beside what it may take.
+
+    They are shared until they are written to, but Linux counts what may be written as if it were.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    if WORKER_VARIABLE in os.environ and soft != resource.RLIM_INFINITY:
+        wanted = soft + size if hard == resource.RLIM_INFINITY else min(soft + size, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (wanted, hard))
 
 
 class ProcessMemory:

@@ -17,6 +17,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from fused_jupyter.caching.packing import Packed
+from fused_jupyter.engines.limits import allow_mapped
 from fused_jupyter.errors import UdfRuntimeError
 from fused_jupyter.udfs import UdfDefinition
 
@@ -103,6 +104,7 @@ def _content(path: str) -> memoryview:
     with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - with each call, no Path object needed
         length = os.fstat(file.fileno()).st_size
         if length >= _MAPPED:
+            allow_mapped(length)
             return memoryview(mmap.mmap(file.fileno(), length, access=mmap.ACCESS_COPY))
         content = bytearray(length)
         file.readinto(content)

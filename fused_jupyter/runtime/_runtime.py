@@ -72,6 +72,8 @@ class KernelRuntime:
 
     def register(self, definition: UdfDefinition) -> None:
         """Make a definition what its name means: first for the host, then for the maps that will ask it."""
+        if definition.runs_in_kernel:
+            self.in_kernel.start()
         if self._started:
             self._publish(definition, register=True)
         self.registry.register(definition)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import sys
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -45,7 +45,8 @@ class InKernel:
         self._known = known
         self._waiting: dict[str, Future[Answer]] = {}
         """Runs of the host that may not have begun, by id."""
-        self._is_used = False
+        self._lock = threading.Lock()
+        self._made: KernelEngine | None = None
         self._bodies: OrderedDict[int, bytes] = OrderedDict()
         """Pickled arguments of calls of ours that may come back from the host, by their numbers."""
         self.notebook: Callable[[], Mapping[str, Any]] = lambda: vars(sys.modules["__main__"])
@@ -54,12 +55,18 @@ class InKernel:
         """None while a cell runs, else how many have run."""
         link.on_kernel_run = self.take
 
-    @functools.cached_property
-    def _engine(self) -> KernelEngine:
-        from fused_jupyter.engines.kernel import KernelEngine  # loads what workers need, and the kernel does not
+    def start(self) -> None:
+        """Load what workers need, and the kernel does not; now and not with the first request."""
+        assert self._engine is not None
 
-        self._is_used = True
-        return KernelEngine(self._options, lambda: self.notebook(), quiet=lambda: self.quiet())  # noqa: PLW0108 - both may be set later
+    @property
+    def _engine(self) -> KernelEngine:
+        with self._lock:
+            if self._made is None:
+                from fused_jupyter.engines.kernel import KernelEngine
+
+                self._made = KernelEngine(self._options, lambda: self.notebook(), quiet=lambda: self.quiet())  # noqa: PLW0108 - both may be set later
+            return self._made
 
     def outcome(
         self,
@@ -119,8 +126,8 @@ class InKernel:
 
     def close(self) -> None:
         """Take no more."""
-        if self._is_used:
-            self._engine.stop()
+        if self._made is not None:
+            self._made.stop()
 
     def _answer(self, run: Run) -> Answer:
         definition = self._known.get(run.digest or "")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import json
 import os
@@ -23,11 +24,13 @@ import xarray as xr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fused_jupyter.engines import variables
+from fused_jupyter.engines import LocalEngine, variables
 from fused_jupyter.engines.execute import call
-from fused_jupyter.errors import UdfDefinitionError, UdfRuntimeError
+from fused_jupyter.errors import UdfDefinitionError, UdfMemoryError, UdfRuntimeError
 from fused_jupyter.runtime.variables import Variables, remove_left_variables
+from fused_jupyter.settings import Options
 from fused_jupyter.udfs import UdfDefinition, parse, using
+from fused_jupyter.wire import Failure, Run
 
 
 class Model:
@@ -466,3 +469,35 @@ def test_use_costs_little(kept: Variables) -> None:
         call(definition, {})
 
     assert (time.perf_counter() - started) / 20 < 0.02
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is limited there only")
+def test_mapped_values_are_not_taken_for_memory_of_the_call(kept: Variables) -> None:
+    """In a real worker, which may take 200 MB and is given 2.4 GB under six names; what it makes itself counts."""
+    (value,) = kept.keep({"v": np.ones(50_000_000)}).values()
+    source = "def f(n: int):\n    import numpy\n    numpy.ones(n)\n    return v.sum()"
+    definition = using(parse(source), dict.fromkeys("uvwxyz", value), directory=kept.directory)
+    options = Options(
+        workers=1, spare_workers=0, memory_limit=200_000_000, learn_preload=False,
+        preload=("numpy", "fused_jupyter.formats", "fused_jupyter.engines.worker", "fused_jupyter.api"),
+    )  # fmt: skip
+
+    async def main() -> None:
+        engine = LocalEngine(options)
+
+        async def ask(n: int) -> bytes:
+            run = Run(id=n, udf="f", digest=definition.digest, parameters={"n": str(n)})
+            answer, body = await engine.run(definition, run)
+            if isinstance(answer, Failure):
+                raise answer.to_error()
+            return body
+
+        try:
+            assert await ask(1) == b"50000000.0"
+            with pytest.raises(UdfMemoryError, match=r"may take 200 MB"):
+                await ask(100_000_000)
+            assert await ask(2) == b"50000000.0"
+        finally:
+            await engine.close()
+
+    asyncio.run(main())

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
-from real_jupyter import JupyterServer, Kernel
+from real_jupyter import JupyterServer, Kernel, eventually
 
 
 @pytest.fixture(scope="module")
@@ -150,3 +153,19 @@ def test_map_gets_tiles_of_a_kernel_udf(server: JupyterServer, near: Kernel) -> 
 
     assert {answer.status for answer in answers} == {200}
     assert {answer.headers["Content-Type"] for answer in answers} == {"image/png"}
+
+
+def test_values_of_a_killed_kernel_are_removed(server: JupyterServer) -> None:
+    """By its host, before that ends too."""
+    with server.running_kernel() as kernel:
+        kernel.define("@fused.udf\ndef first(): return 1")
+        kernel.execute("table = [1, 2]").check()
+        kernel.define("@fused.udf\ndef uses(): return sum(table)", options="--use table")
+        assert server.get(f"fused/run/file/uses.json?kernel={kernel.id}").json() == 3
+        said = kernel.execute("from fused_jupyter.runtime import current; print(current().variables.directory)")
+        directory = Path(said.check().text.strip())
+        assert len(list(directory.iterdir())) == 2
+
+        os.kill(kernel.pid(), signal.SIGKILL)
+
+        eventually(lambda: not directory.exists())

@@ -89,7 +89,7 @@ class Lane:
                 loop.call_soon_threadsafe(on_text, stream, text)
 
         try:
-            reply, answer = await asyncio.to_thread(self._lane.run, definition, run, [body], on_text=hear)
+            reply, answer, _ = await asyncio.to_thread(self._lane.run, definition, run, [body], on_text=hear)
         except FusedError as exc:
             exc.stdout, exc.stderr = printed.values()
             raise
