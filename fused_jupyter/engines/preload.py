@@ -273,6 +273,8 @@ class Learner:
         self._fresh: dict[str, None] = {}
         self._deaths = 0
         self._task: asyncio.Task[None] | None = None
+        self._is_due = False
+        """Whether something came while it was at work."""
         self._is_closed = False
 
     def start(self) -> None:
@@ -302,19 +304,32 @@ class Learner:
             await asyncio.wait([self._task])
 
     def _begin(self, seconds: float) -> None:
-        if not self._is_closed and (self._task is None or self._task.done()):
+        if self._task is not None and not self._task.done():
+            self._is_due = True
+        elif not self._is_closed:
+            self._is_due = False
             self._task = asyncio.create_task(self._learn(seconds))
 
     async def _learn(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-        with contextlib.suppress(FusedError, EOFError, OSError):  # the template died, or the engine is being closed
-            await self._learn_now()
-        if self._fresh:
+        for _ in range(_ATTEMPTS):
+            await asyncio.sleep(seconds)
+            seconds = _QUIET_SECONDS
+            with contextlib.suppress(FusedError, EOFError, OSError):  # the template died, or the engine is being closed
+                await self._learn_now()
+                break
+        if self._fresh or self._is_due:
             self._task = None
             self._begin(_QUIET_SECONDS)
 
     async def _learn_now(self) -> None:
         fresh, self._fresh = list(self._fresh), {}
+        try:
+            await self._learn_these(fresh)
+        except BaseException:  # the next attempt has them too
+            self._fresh = dict.fromkeys(fresh) | self._fresh
+            raise
+
+    async def _learn_these(self, fresh: list[str]) -> None:
         known = await asyncio.to_thread(Learnt.read, self._path)  # other hosts learn too
         names = list(dict.fromkeys((*self._learnt.modules, *known.modules, *fresh)))
         refused = list(dict.fromkeys((*self._learnt.refused, *known.refused)))
