@@ -354,7 +354,7 @@ class Gateway:
         except FusedError as exc:
             self.activity.lose(active, exc)
             raise
-        except BaseException:
+        except BaseException:  # whatever it is, the run is over and is not to be listed for ever
             self.activity.lose(active, FusedError("a fault of this package", udf=name))
             raise
         if isinstance(answer, Failure):

@@ -230,7 +230,7 @@ class Lane:
                     interrupts=interrupts,
                 )
             )
-        except BaseException:
+        except BaseException:  # also Ctrl-C: the place of a lease that does not come is free
             self._leave()
             raise
         finally:
@@ -240,7 +240,7 @@ class Lane:
         """False where nothing changed in time. Called with the lock."""
         try:
             return interrupts.wait_for(lambda: self._changed.wait(until - time.monotonic()))
-        except BaseException:
+        except BaseException:  # Ctrl-C
             self._changed.notify()  # it may have been told just now, and does not come
             raise
 
