@@ -93,7 +93,7 @@ class Template:
             with theirs:
                 try:
                     pid = await self._request(GROW, [theirs.fileno()])
-                except BaseException:
+                except BaseException:  # also a cancelled wait: the end that would have been ours
                     ours.close()
                     raise
         grown = GrownTemplate(self._settings, names, pid=pid, sock=ours)
