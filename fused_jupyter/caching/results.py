@@ -1,7 +1,8 @@
 """The result cache: an LRU in memory over plain files, safe for many processes on one local disk.
 
 A file is written in its place, by one process at a time, and its header carries lengths and a checksum: what is half
-written, by a process that lives, was killed or lost its power, is a miss. A draft and a rename would cost several times
+written, by a process that lives, was killed or lost its power, is a miss, and the reader who finds it deletes what
+nobody writes any more. A draft and a rename would cost several times
 as much, as the journal of the file system takes part in both. Age is tested when an entry is read: the same result may
 be asked for with another maximum age.
 """
@@ -121,6 +122,8 @@ class ResultCache:
         try:
             status = os.fstat(file)
             entry = _read(file, status.st_size)
+            if entry is None:
+                _remove_broken(file, path)
         except OSError:
             return None
         finally:
@@ -272,9 +275,18 @@ def _is_locked(file: int) -> bool:
     return True
 
 
+def _remove_broken(file: int, path: str) -> None:
+    """Delete what a writer left half written when it ended; one that still writes has the lock."""
+    if not _is_locked(file):
+        return
+    status = os.fstat(file)
+    if _read(file, status.st_size) is None and os.path.samestat(os.stat(path), status):  # noqa: PTH116 - as above
+        os.unlink(path)  # noqa: PTH108 - as above
+
+
 def _read(file: int, size: int) -> Entry | None:
     """The entry; None where the file is not whole, or none of ours."""
-    head = os.read(file, _SMALL)
+    head = os.pread(file, _SMALL, 0)
     if len(head) < _BEGINNING.size:
         return None
     magic, checksum, created, about, meta, body = _BEGINNING.unpack_from(head)
