@@ -261,6 +261,18 @@ class ShareError(FusedError):
     status = 404
 
 
+class UnknownTokenError(FusedError):
+    """The owner asked for a token that is not there."""
+
+    status = 404
+
+
+class RateError(FusedError):
+    """A token is used more often than it allows; `retry_after` says when to come again."""
+
+    status = 429
+
+
 class NoServerError(FusedError):
     """No Jupyter server with the fused_jupyter extension was found for this kernel."""
 
@@ -290,6 +302,8 @@ _BY_NAME: dict[str, type[FusedError]] = {
         ProtocolError,
         AccessError,
         ShareError,
+        UnknownTokenError,
+        RateError,
         NoServerError,
     )
 }

@@ -14,6 +14,7 @@ from tornado import web
 
 from fused_jupyter._version import __version__
 from fused_jupyter.errors import FusedError, ShareError, UnknownUdfError
+from fused_jupyter.server_ext import hosted, pages, shared
 from fused_jupyter.server_ext.base import FusedHandler
 from fused_jupyter.server_ext.monitoring import HealthHandler, MetricsHandler, RunHandler, RunsHandler
 from fused_jupyter.server_ext.policy import may_execute
@@ -245,5 +246,8 @@ ROUTES = [
     (rf"/fused/run/tiles/([^/]+)/{_XYZ}{_EXTENSION}", TileHandler),
     (rf"/fused/(fsh_[A-Za-z0-9_-]+)/run/tiles/{_XYZ}{_EXTENSION}", SharedTileHandler),
     (r"/fused/static/([^/]+)", StaticHandler),
+    *hosted.ROUTES,
+    *pages.ROUTES,
+    *shared.ROUTES,
     (r"/fused(?:/.*)?", MissingHandler),
 ]

@@ -81,6 +81,10 @@ class Options:
     """How long a result answers for itself, where the UDF and the caller say nothing."""
     mount_directory: str = field(default_factory=lambda: str(_data_home() / "fused_jupyter" / "mount"))
     """Where files of UDFs are kept; `/mnt/cache` and `/mount` in their code mean it."""
+    data_directory: str = field(default_factory=lambda: str(_data_home() / "fused_jupyter"))
+    """Where saved UDFs and tokens are kept."""
+    files_directory: str = ""
+    """The root of `fd://`; where it is empty, `files` in the data directory."""
     preload: tuple[str, ...] = _PRELOAD
     """Modules that every worker has from its start; with `FUSED_PRELOAD=` there is none, and none is learnt."""
     learn_preload: bool = True

@@ -18,12 +18,15 @@ from fused_jupyter.wire.frames import (
     write_frame_sync,
 )
 from fused_jupyter.wire.handshake import PROTOCOL
+from fused_jupyter.wire.limits import Limits
 from fused_jupyter.wire.messages import (
+    Ask,
     Cancel,
     DeleteResults,
     Describe,
     Described,
     DescribeResults,
+    DescribeShare,
     Environment,
     Failure,
     GiveBack,
@@ -58,11 +61,13 @@ __all__ = [
     "PREFIX",
     "PROTOCOL",
     "Announcement",
+    "Ask",
     "Cancel",
     "Client",
     "DeleteResults",
     "Describe",
     "DescribeResults",
+    "DescribeShare",
     "Described",
     "Environment",
     "Failure",
@@ -73,6 +78,7 @@ __all__ = [
     "KernelAnswer",
     "KernelRun",
     "Lease",
+    "Limits",
     "ListResults",
     "Message",
     "Noted",

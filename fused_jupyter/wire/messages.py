@@ -300,12 +300,33 @@ class DeleteResults:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """The server asks the host of saved UDFs for something, for its owner. Answered by `Reply` with a JSON body."""
+
+    id: int
+    what: str
+    """Family and name, as `udfs.find`; see `runtime/desk.py`."""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DescribeShare:
+    """What a token opens. Answered by `Reply` with a JSON body: `kind`, `udfs` as in `Published`, `limits`."""
+
+    id: int
+    share: str
+    """SHA-256 of the token in hex."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
     """The kernel opens one UDF for the token whose SHA-256 is `share`. Answered by `Reply`."""
 
     id: int
     share: str
     udf: str
+    limits: Mapping[str, Any] = field(default_factory=dict)
+    """`Limits.to_json()`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -398,6 +419,8 @@ Message = (
     | DescribeResults
     | ListResults
     | DeleteResults
+    | Ask
+    | DescribeShare
     | Grant
     | Revoke
     | Lease
@@ -428,6 +451,8 @@ _KINDS: dict[str, type[Any]] = {
         DescribeResults,
         ListResults,
         DeleteResults,
+        Ask,
+        DescribeShare,
         Grant,
         Revoke,
         Lease,

@@ -1,0 +1,1 @@
+"""What the owner may ask of the host of saved UDFs, a module for each family."""
