@@ -20,6 +20,7 @@ from fused_jupyter._version import __version__
 if TYPE_CHECKING:
     from fused_jupyter import api, errors, types
     from fused_jupyter.api.cache import cache
+    from fused_jupyter.api.decorator import udf
     from fused_jupyter.api.environment import set_env
     from fused_jupyter.api.files import download, file_path
     from fused_jupyter.api.load import load
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from fused_jupyter.api.results import CachedResult, CacheInfo, cache_info, clear_cache, list_cache
     from fused_jupyter.api.run import run, run_async, run_result
     from fused_jupyter.api.runs import ActiveRun, cancel, runs
-    from fused_jupyter.api.udf import Udf, udf
+    from fused_jupyter.api.tokens import UdfAccessToken, UdfAccessTokenList
+    from fused_jupyter.api.udf import Udf
     from fused_jupyter.magics import load_ipython_extension as load_ipython_extension
     from fused_jupyter.magics import unload_ipython_extension as unload_ipython_extension
     from fused_jupyter.server_ext import _jupyter_server_extension_points as _jupyter_server_extension_points
@@ -45,6 +47,8 @@ __all__ = [
     "RunResult",
     "TileLayer",
     "Udf",
+    "UdfAccessToken",
+    "UdfAccessTokenList",
     "__version__",
     "api",
     "cache",
@@ -75,6 +79,8 @@ _HOMES = {
     "RunResult": "fused_jupyter.api.result",
     "TileLayer": "fused_jupyter.widgets",
     "Udf": "fused_jupyter.api.udf",
+    "UdfAccessToken": "fused_jupyter.api.tokens",
+    "UdfAccessTokenList": "fused_jupyter.api.tokens",
     "_jupyter_server_extension_points": "fused_jupyter.server_ext",
     "cache": "fused_jupyter.api.cache",
     "cache_info": "fused_jupyter.api.results",
@@ -90,7 +96,7 @@ _HOMES = {
     "run_result": "fused_jupyter.api.run",
     "runs": "fused_jupyter.api.runs",
     "set_env": "fused_jupyter.api.environment",
-    "udf": "fused_jupyter.api.udf",
+    "udf": "fused_jupyter.api.decorator",
     "unload_ipython_extension": "fused_jupyter.magics",
 }
 _MODULES = frozenset({"api", "errors", "types"})

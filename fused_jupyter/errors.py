@@ -15,6 +15,7 @@ FusedError                      500
 │   └── UdfRecursionError       422   UDFs run each other deeper than they may
 ├── UdfSerializationError       422   the UDF returned what no format can carry
 ├── DownloadError               502   a file could not be fetched
+├── MissingFileError            404   an address names no file
 ├── UdfTimeoutError             504   the deadline passed; the worker was stopped
 ├── WorkerLostError             500   the process of this call died
 ├── CancelledRunError           499   the caller went away or pressed stop
@@ -77,6 +78,8 @@ class FusedError(Exception):
         self.run_id = ""
         """The run that failed, as the log of the host calls it."""
         self.queue_seconds = 0.0
+        self.is_told = False
+        """Whether somebody with a token may know all of it."""
 
     def __str__(self) -> str:
         return self.message
@@ -193,6 +196,12 @@ class DownloadError(FusedError, OSError):
     status = 502
 
 
+class MissingFileError(FusedError, FileNotFoundError):
+    """The address names no file."""
+
+    status = 404
+
+
 class UdfTimeoutError(FusedError, RuntimeError):
     """The deadline passed and the worker was stopped."""
 
@@ -294,6 +303,7 @@ _BY_NAME: dict[str, type[FusedError]] = {
         UdfRecursionError,
         UdfSerializationError,
         DownloadError,
+        MissingFileError,
         UdfTimeoutError,
         WorkerLostError,
         CancelledRunError,

@@ -1,34 +1,23 @@
-"""The UDF in the user's hand, and the decorator that makes one."""
+"""The UDF in the user's hand."""
 
 from __future__ import annotations
 
 import functools
-import inspect
 import os
-import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, ModuleType
-from typing import TYPE_CHECKING, Any, BinaryIO, overload
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote, urlencode
 
 from fused_jupyter.api.addresses import as_query
 from fused_jupyter.api.attributes import defined_name, defined_names, missing_attribute
 from fused_jupyter.api.card import card
-from fused_jupyter.api.headers import Header, header_modules
-from fused_jupyter.api.variables import use_variables, warn_of_variables
-from fused_jupyter.errors import ArgumentError, UdfDefinitionError, UnknownUdfError
+from fused_jupyter.api.variables import warn_of_variables
+from fused_jupyter.errors import ArgumentError, UnknownUdfError
 from fused_jupyter.formats import STYLE_NAMES
 from fused_jupyter.runtime import current, current_kernel
-from fused_jupyter.udfs import (
-    Choices,
-    HeaderModule,
-    UdfDefinition,
-    names_to_use,
-    parse,
-    renamed,
-    with_default_parameters,
-)
+from fused_jupyter.udfs import HeaderModule, UdfDefinition, renamed, with_default_parameters
 
 if TYPE_CHECKING:
     from lonboard import BitmapTileLayer
@@ -47,6 +36,7 @@ class Udf:
     What its code defines at the top, functions and constants, are attributes of it, and so are its header modules:
     `quakes.helper()`, `quakes.utils.read()`. That code runs when the first of them is asked for, here in this process.
 
+    >>> from fused_jupyter import udf
     >>> @udf
     ... def double(n: int = 2):
     ...     return 2 * n
@@ -171,6 +161,7 @@ class Udf:
         Raises:
             UdfDefinitionError: a name that is no parameter, or a value that cannot travel.
 
+        >>> from fused_jupyter import udf
         >>> @udf
         ... def double(n: int = 2):
         ...     return 2 * n
@@ -207,6 +198,7 @@ class Udf:
         Raises:
             FusedError: as `fused.run` does.
 
+        >>> from fused_jupyter import udf
         >>> @udf
         ... def wait():
         ...     import time
@@ -235,6 +227,7 @@ class Udf:
         Returns:
             How many results there were.
 
+        >>> from fused_jupyter import udf
         >>> @udf(cache_max_age="1h")
         ... def double(n: int = 2):
         ...     return 2 * n
@@ -468,119 +461,3 @@ class Udf:
         if doubled := positional.keys() & kwargs.keys():
             raise ArgumentError(f"{self.name} got {', '.join(sorted(doubled))} twice, by position and by name")
         return {**positional, **kwargs}
-
-
-class _LocalUdf(Udf):
-    """A UDF decorated inside a worker, where its code is running already: what it is called with runs here."""
-
-    def __init__(self, function: Callable[..., Any], said: Mapping[str, Any]) -> None:
-        # Not parsed unless somebody asks: a UDF's own decorator runs with every call of it.
-        functools.update_wrapper(self, function)
-        self._said = said
-
-    @functools.cached_property
-    def _definition(self) -> UdfDefinition:  # type: ignore[override]  # the base class keeps the value, this one makes it
-        return _definition_of(self.__wrapped__, self._said)
-
-
-@overload
-def udf(function: Callable[..., Any], /) -> Udf: ...
-@overload
-def udf(
-    *,
-    name: str | None = None,
-    cache_max_age: str | int | None = None,
-    default_parameters: Mapping[str, Any] | None = None,
-    headers: Sequence[Header] | None = None,
-    use: str | Sequence[str] | None = None,
-    engine: str | None = None,
-    instance_type: str | None = None,
-    disk_size_gb: int | None = None,
-    region: str | None = None,
-) -> Callable[[Callable[..., Any]], Udf]: ...
-def udf(
-    function: Callable[..., Any] | None = None,
-    /,
-    *,
-    name: str | None = None,
-    cache_max_age: str | int | None = None,
-    default_parameters: Mapping[str, Any] | None = None,
-    headers: Sequence[Header] | None = None,
-    use: str | Sequence[str] | None = None,
-    engine: str | None = None,
-    instance_type: str | None = None,
-    disk_size_gb: int | None = None,
-    region: str | None = None,
-) -> Udf | Callable[[Callable[..., Any]], Udf]:
-    """Make a function a UDF and register it under its name.
-
-    The function is taken as text and runs elsewhere: it sees its own source, its header modules, `fused` and the
-    variables that it may `use`, nothing else of the notebook. With `%%fused_udf` the whole cell belongs to it.
-
-    Args:
-        function: the function; without it, `udf(...)` gives the decorator.
-        name: what it is called in URLs; the function's own name by default.
-        cache_max_age: how long a result answers for itself: seconds, or `10s`, `5m`, `48h`, `7d`; 0 keeps nothing.
-        default_parameters: by parameter, the value where a call gives none; it wins over the one in the signature.
-        headers: modules that travel with it: paths of Python files, or `{"module_name": ..., "source_code": ...}`.
-        use: names of the notebook's variables that travel with it, as they are now.
-        engine: `kernel` runs it in the notebook's kernel, where it sees all variables; every other name means a worker
-            of this machine, as those below mean something in Fused's cloud only.
-        instance_type: see `engine`.
-        disk_size_gb: see `engine`.
-        region: see `engine`.
-
-    Raises:
-        UdfDefinitionError: the function cannot be a UDF, or its source is not to be found.
-
-    >>> @udf
-    ... def area(width: float, height: float = 1.0):
-    ...     return width * height
-    >>> area.signature
-    'area(width: float, height: float = 1.0)'
-    >>> rates = {"a": 2}
-    >>> @udf(use="rates")
-    ... def cost(n: int):
-    ...     return n * rates["a"]
-    >>> cost(n=3)
-    6
-    """
-    placement = {"engine": engine, "instance_type": instance_type, "disk_size_gb": disk_size_gb, "region": region}
-    said = {
-        "name": name,
-        "cache_max_age": cache_max_age,
-        "default_parameters": default_parameters,
-        "headers": headers or (),
-        "use": use,
-        "placement": {name: value for name, value in placement.items() if value is not None},
-        # Else its text is read: in a worker the one above the UDF itself comes without its arguments.
-        "is_decorated": function is None,
-    }
-
-    def decorate(function: Callable[..., Any]) -> Udf:
-        from fused_jupyter.engines.headers import only_looking
-        from fused_jupyter.runtime import WorkerRuntime
-
-        if isinstance(current(), WorkerRuntime) or only_looking.get():
-            return _LocalUdf(function, said)
-        definition = _definition_of(function, said)
-        current().register(definition)
-        return Udf(definition)
-
-    return decorate if function is None else decorate(function)
-
-
-def _definition_of(function: Callable[..., Any], said: Mapping[str, Any]) -> UdfDefinition:
-    try:
-        source = textwrap.dedent(inspect.getsource(function))
-    except (OSError, TypeError) as exc:
-        raise UdfDefinitionError(
-            f"the source of {getattr(function, '__name__', function)!r} is not to be found; a UDF is a function "
-            "written in a notebook cell or a file"
-        ) from exc
-    rest = {name: value for name, value in said.items() if name != "use"}
-    choices = Choices(
-        **{**rest, "headers": header_modules(said["headers"])},
-        directory=os.getcwd(),  # noqa: PTH109 - a string is what travels
-    )
-    return use_variables(parse(source, choices), names_to_use(said["use"]), inspect.unwrap(function).__globals__)

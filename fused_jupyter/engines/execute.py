@@ -14,14 +14,14 @@ import time
 import traceback
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from fused_jupyter.engines.annotations import code_of
 from fused_jupyter.engines.arguments import bound_arguments, typed_arguments
 from fused_jupyter.engines.headers import OwnModules, only_looking, remember_all_lines, remember_lines
 from fused_jupyter.engines.memory import PeakMemory
-from fused_jupyter.engines.nesting import Level
+from fused_jupyter.engines.nesting import File, Level
 from fused_jupyter.engines.sampling import LineSampler
 from fused_jupyter.engines.spatial import Area
 from fused_jupyter.engines.variables import used_variables
@@ -51,6 +51,8 @@ class Called:
     value: Any
     seconds: float
     """How long the call took, top-level code of the cell included."""
+    files: tuple[File, ...] = ()
+    """What it depends on beside code and arguments."""
 
 
 def execute(
@@ -102,6 +104,7 @@ def execute(
         headers=dict(encoded.headers),
         domain=encoded.domain,
         peak_memory=memory.growth,
+        files=called.files,
     )
     return reply, [encoded.body]
 
@@ -121,8 +124,9 @@ def call(
         UdfRecursionError: too many UDFs run each other already.
         KeyboardInterrupt: in the kernel, where Ctrl-C is for the UDF.
     """
-    with Level(definition.name):
-        return _call(definition, arguments, tile, notebook)
+    with Level(definition.name, definition) as level:
+        called = _call(definition, arguments, tile, notebook)
+    return replace(called, files=level.files) if level.files else called
 
 
 def _call(
@@ -200,6 +204,7 @@ def _as_object(
         buffers=tuple(len(piece) for piece in pieces),
         profile=sampler.modules if sampler else None,
         peak_memory=memory.growth,
+        files=called.files,
     )
     return reply, pieces
 

@@ -24,10 +24,9 @@ from importlib.machinery import (
 from pathlib import Path, PurePath
 from types import CodeType
 
+from fused_jupyter.engines.nesting import File
+from fused_jupyter.engines.nesting import state_of as _state
 from fused_jupyter.udfs import UdfDefinition
-
-File = tuple[str, int, int]
-"""Path, time of the last change in nanoseconds, and size, as `Reply.files` has them."""
 
 _SEARCHED = 1 << 16
 """Bytes of arguments that are searched for names of modules; larger ones may use them all."""
@@ -143,15 +142,6 @@ class _Loader(SourceFileLoader):
         source = self.get_data(path)
         self._modules.note(fullname, file, source)
         return self.source_to_code(source, path)
-
-
-def _state(path: str) -> File:
-    """A file as it is now; one that is gone is a state too."""
-    try:
-        status = os.stat(path)  # noqa: PTH116 - before each run, for each of them
-    except OSError:
-        return path, 0, -1
-    return path, status.st_mtime_ns, status.st_size
 
 
 @functools.lru_cache(maxsize=256)

@@ -14,10 +14,15 @@ from typing import Any
 
 from fused_jupyter.errors import UdfRecursionError
 from fused_jupyter.settings import Options
+from fused_jupyter.udfs import UdfDefinition
 
 _VARIABLE = "FUSED_MAX_RECURSION_FACTOR"
 _SHOWN = 6
 """Names at each end of a chain that is told."""
+
+
+File = tuple[str, int, int]
+"""Path, time of the last change in nanoseconds, and size, as `Reply.files` has them."""
 
 
 class _Outermost:
@@ -25,12 +30,18 @@ class _Outermost:
 
     is_over = False
 
+    def __init__(self) -> None:
+        self.files: dict[str, File] = {}
+        """By path, what its result depends on beside its code and arguments."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Chain:
     names: tuple[str, ...]
     """UDFs, the outermost first; each was run by the one before."""
     outermost: _Outermost
+    definition: UdfDefinition | None = None
+    """Of the innermost one."""
 
 
 _chain: ContextVar[_Chain | None] = ContextVar("chain", default=None)
@@ -41,18 +52,19 @@ class Level:
 
     Args:
         udf: its name.
+        definition: what runs.
 
     Raises:
         UdfRecursionError: it would be too deep; the message names the UDFs.
     """
 
-    def __init__(self, udf: str) -> None:
+    def __init__(self, udf: str, definition: UdfDefinition | None = None) -> None:
         outer = _current()
         self._is_outermost = outer is None
         if outer is None:
-            self._chain = _Chain((udf,), _Outermost())
+            self._chain = _Chain((udf,), _Outermost(), definition)
             return
-        self._chain = _Chain((*outer.names, udf), outer.outermost)
+        self._chain = _Chain((*outer.names, udf), outer.outermost, definition)
         limit = _limit(os.environ.get(_VARIABLE))
         if len(outer.names) > limit:
             raise UdfRecursionError(
@@ -62,8 +74,9 @@ class Level:
                 child_exception_class="RecursionError",
             )
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Level:
         self._before: Token[_Chain | None] = _chain.set(self._chain)
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
@@ -71,6 +84,37 @@ class Level:
         _chain.reset(self._before)
         if self._is_outermost:
             self._chain.outermost.is_over = True
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        """What the results of all these calls depend on, so far."""
+        return tuple(self._chain.outermost.files.values())
+
+
+def running() -> UdfDefinition | None:
+    """The UDF in whose call this code runs, also in threads that it started; None outside of UDFs."""
+    chain = _current()
+    return None if chain is None else chain.definition
+
+
+def depend_on(path: str | os.PathLike[str]) -> None:
+    """Let the result of the running call, and of those around it, hold only until a file changes.
+
+    To be called before the file is read.
+    """
+    if (chain := _current()) is None:
+        return
+    name = os.fspath(path)
+    chain.outermost.files.setdefault(name, state_of(name))
+
+
+def state_of(path: str) -> File:
+    """A file as it is now; one that is gone is a state too."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - before each run, for each of them
+    except OSError:
+        return path, 0, -1
+    return path, status.st_mtime_ns, status.st_size
 
 
 def follow_threads() -> None:

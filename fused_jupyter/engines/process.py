@@ -16,12 +16,12 @@ from dataclasses import asdict
 
 from fused_jupyter.engines.collation import OnText
 from fused_jupyter.engines.direct import UnreadError
-from fused_jupyter.engines.environment import without_secrets
 from fused_jupyter.engines.limits import Excess, ProcessMemory, with_variable
 from fused_jupyter.engines.pipes import OutputPipes
 from fused_jupyter.engines.preload import Notes
 from fused_jupyter.engines.template import DESCRIPTORS, FORK, GROW, REPORT, TemplateSettings
 from fused_jupyter.errors import HostLostError, ProtocolError, WorkerLostError
+from fused_jupyter.settings import without_secrets
 from fused_jupyter.udfs import UdfDefinition
 from fused_jupyter.wire import Environment, Failure, Message, Publish, Reply, Run, decode, encode, pack, read_frame
 

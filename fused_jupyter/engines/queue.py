@@ -32,11 +32,13 @@ class Caller:
     """Those who take turns: a map, a page, a program. Opaque."""
     token: str = ""
     """The share token that opened the UDF, by its digest; empty for the owner."""
+    slots: int = 0
+    """Slots that this token may hold, where it has a bound of its own."""
 
     @classmethod
     def of(cls, run: Run) -> Self:
         """Who sent a run; the notebook, where no server has said anything else."""
-        return cls(client=run.client or KERNEL, token=run.share or "")
+        return cls(client=run.client or KERNEL, token=run.share or "", slots=run.slots)
 
 
 _NOTEBOOK = Caller()
@@ -72,6 +74,10 @@ class QueueBounds:
     def of_token(self) -> int:
         """Slots that one token may hold, at least one."""
         return max(1, min(self.token_slots or self.slots - 1, self.slots))
+
+    def of_caller(self, caller: Caller) -> int:
+        """Slots that the token of a caller may hold: no more than it says itself."""
+        return min(caller.slots or self.of_token, self.of_token)
 
     @property
     def of_tokens(self) -> int:
@@ -117,7 +123,7 @@ class RunQueue:
         Raises:
             BusyError: too many wait already, or no slot came free in time.
         """
-        if self._free > 0 and (not caller.token or self._may_hold(caller.token)):
+        if self._free > 0 and (not caller.token or self._may_hold(caller)):
             self._hold(caller.token)
         else:
             await self._wait(caller, is_tile=is_tile)
@@ -126,8 +132,8 @@ class RunQueue:
         finally:
             self._give_back(caller.token)
 
-    def _may_hold(self, token: str) -> bool:
-        return self._held[token] < self._bounds.of_token and self._held.total() < self._bounds.of_tokens
+    def _may_hold(self, caller: Caller) -> bool:
+        return self._held[caller.token] < self._bounds.of_caller(caller) and self._held.total() < self._bounds.of_tokens
 
     def _hold(self, token: str) -> None:
         self._free -= 1
@@ -159,8 +165,8 @@ class RunQueue:
         """Of those who may have a slot the first; a bound that somebody else has met costs them no place."""
         may_tokens = self._held.total() < self._bounds.of_tokens
         for line in self._lines.values():
-            token = line.caller.token
-            if not token or (may_tokens and self._held[token] < self._bounds.of_token):
+            caller = line.caller
+            if not caller.token or (may_tokens and self._held[caller.token] < self._bounds.of_caller(caller)):
                 return line
         return None
 
@@ -216,8 +222,8 @@ class RunQueue:
     def _refuse_late(self, caller: Caller, cause: TimeoutError) -> NoReturn:
         late = f"no worker became free within {self._bounds.timeout:g} s"
         what = "try again, or raise FUSED_WORKERS"
-        if caller.token and not self._may_hold(caller.token):
-            late += f", as those that tokens may hold ({self._bounds.of_token} for each one) are busy"
+        if caller.token and not self._may_hold(caller):
+            late += f", as those that tokens may hold ({self._bounds.of_caller(caller)} for each one) are busy"
             what = "ask for fewer at a time, or raise FUSED_TOKEN_WORKERS"
         raise BusyError(f"{late}; {what}", retry_after=self._pace.seconds_for(self._waiting)) from cause
 

@@ -154,7 +154,7 @@ def _answer(
         definition = definitions[run.digest or ""]
         reply, pieces = execute(definition, run, _arguments(run, body), memory=memory)
         files = own.used(definition, body if run.parameters is None else b"")
-        return (replace(reply, files=files) if files else reply), pieces
+        return (replace(reply, files=(*files, *reply.files)) if files else reply), pieces
     except UdfMemoryError as exc:
         error = limit.explain(exc.with_udf(run.udf))
     except FusedError as exc:

@@ -20,7 +20,14 @@ from typing import Any
 
 from fused_jupyter.engines import WORKER_VARIABLE
 from fused_jupyter.engines.environment import check_variable
-from fused_jupyter.errors import ArgumentError, FusedError, NoServerError, UdfSerializationError, UnknownUdfError
+from fused_jupyter.errors import (
+    ArgumentError,
+    FusedError,
+    NoServerError,
+    UdfSerializationError,
+    UnknownTokenError,
+    UnknownUdfError,
+)
 from fused_jupyter.runtime.in_kernel import InKernel
 from fused_jupyter.runtime.keys import with_digest
 from fused_jupyter.runtime.lane import Lane
@@ -32,7 +39,7 @@ from fused_jupyter.runtime.variables import Variables
 from fused_jupyter.settings import Options
 from fused_jupyter.tiles import Tile
 from fused_jupyter.udfs import UdfDefinition, parse_max_age
-from fused_jupyter.wire import Client, Environment, Grant, Message, Publish, Reply, Revoke, Run, Status, Stop
+from fused_jupyter.wire import Client, Environment, Grant, Limits, Message, Publish, Reply, Revoke, Run, Status, Stop
 
 TOKEN_PREFIX = "fsh_"  # noqa: S105 - how a shared token begins, not one
 
@@ -62,7 +69,7 @@ class KernelRuntime:
         self.in_kernel = InKernel(options, self.link, self._handed_over)
         self.link.on_stop = lambda run_id: self.in_kernel.drop(run_id) or self._lane.stop(run_id)
         self.variables = Variables(Path(options.cache_directory))
-        self._shares: dict[str, str] = {}
+        self._shares: dict[str, tuple[str, Limits]] = {}
         self._environment: dict[str, str] = {}
 
     def start(self) -> None:
@@ -229,18 +236,35 @@ class KernelRuntime:
         """
         return find_server(self.directory)
 
-    def grant(self, udf: str) -> str:
+    def grant(self, udf: str, limits: Limits | None = None) -> str:
         """A new token that opens one UDF until it is revoked or the kernel ends. Only its SHA-256 is kept."""
+        limits = limits or Limits()
         token = TOKEN_PREFIX + secrets.token_urlsafe(32)
         share = _share(token)
-        self._shares[share] = udf
+        self._shares[share] = udf, limits
         self._started = True
-        self.link.call(lambda number: Grant(id=number, share=share, udf=udf))
+        self.link.call(lambda number: Grant(id=number, share=share, udf=udf, limits=limits.to_json()))
         return token
 
+    def granted(self) -> Mapping[str, tuple[str, Limits]]:
+        """The tokens that are open, by SHA-256: the name of the UDF, and what they allow."""
+        return dict(self._shares)
+
+    def limit(self, share: str, limits: Limits) -> None:
+        """Let a token of this SHA-256 allow something else from now on.
+
+        Raises:
+            UnknownTokenError: there is none.
+        """
+        if share not in self._shares:
+            raise UnknownTokenError("this kernel has no such token; it may be revoked")
+        udf, _ = self._shares[share]
+        self._shares[share] = udf, limits
+        self.link.call(lambda number: Grant(id=number, share=share, udf=udf, limits=limits.to_json()))
+
     def revoke(self, token: str) -> None:
-        """Close a token."""
-        share = _share(token)
+        """Close a token, by itself or by its SHA-256."""
+        share = _share(token) if token.startswith(TOKEN_PREFIX) else token
         self._shares.pop(share, None)
         self.link.call(lambda number: Revoke(id=number, share=share))
 
@@ -284,8 +308,9 @@ class KernelRuntime:
         for definition in self.registry.all():
             await client.reply_to(Publish(id=client.next_number(), definition=definition.to_json()))
             self._handed_over[definition.digest] = definition
-        for share, udf in self._shares.items():
-            await client.reply_to(Grant(id=client.next_number(), share=share, udf=udf))
+        for share, (udf, limits) in self._shares.items():
+            number = client.next_number()
+            await client.reply_to(Grant(id=number, share=share, udf=udf, limits=limits.to_json()))
 
     async def _look_at_disk(self, _: Client) -> None:
         """Warn where the cache lies on a disk that machines share; here, as the kernel itself has better to do."""

@@ -123,10 +123,17 @@ class Answers:
         """The right to make an answer, among all processes."""
         return Turn(self._results.turn(wish.key))
 
-    def end(self, turn: Turn, error: FusedError | None = None) -> None:
-        """Give a turn back; those who wait get the error, or try themselves. In the background."""
-        if turn.is_begun:
-            self._in_background(lambda: _end(turn, error))
+    async def end(self, turn: Turn, error: FusedError | None = None) -> None:
+        """Give a turn back; those who wait get the error, or try themselves.
+
+        In the background, but for an error: whoever asks once it has been told is to try again, not to wait for it.
+        """
+        if not turn.is_begun:
+            return
+        if error is None:
+            self._in_background(lambda: _end(turn, None))
+        else:
+            await asyncio.shield(asyncio.to_thread(_end, turn, error))
 
     def keep(self, wish: Wish, reply: Reply, body: bytes, *, run: Run, turn: Turn) -> None:
         """Keep an answer, and give back the turn. In the background."""

@@ -18,6 +18,7 @@ from fused_jupyter.wire import (
     GiveBack,
     Grant,
     Lease,
+    Limits,
     ListResults,
     Message,
     Publish,
@@ -47,11 +48,11 @@ class Commands:
 
     Args:
         gateway: the mirror of the kernel's registry.
-        leases: the workers that the kernel has.
+        leases: the workers that the kernel has; None lends none.
         tell_servers: see `Tell`.
     """
 
-    def __init__(self, gateway: Gateway, leases: Lending, tell_servers: Tell) -> None:
+    def __init__(self, gateway: Gateway, leases: Lending | None, tell_servers: Tell) -> None:
         self._gateway = gateway
         self._leases = leases
         self._tell_servers = tell_servers
@@ -104,19 +105,25 @@ class Commands:
         return orjson.dumps(count)
 
     async def _grant(self, message: Grant) -> bytes:
-        self._gateway.grant(message.share, message.udf)
+        self._gateway.shares.grant(message.share, message.udf, Limits.from_json(message.limits))
         await self._tell_servers(None)
         return b""
 
     async def _revoke(self, message: Revoke) -> bytes:
-        self._gateway.revoke(message.share)
+        self._gateway.shares.revoke(message.share)
         await self._tell_servers(None)
         return b""
 
     async def _lease(self, message: Lease) -> bytes:
-        await self._leases.open(message)
+        await self._lending.open(message)
         return b""
 
     async def _give_back(self, message: GiveBack) -> bytes:
-        await self._leases.close(message)
+        await self._lending.close(message)
         return b""
+
+    @property
+    def _lending(self) -> Lending:
+        if self._leases is None:
+            raise ProtocolError("the host of saved UDFs lends no workers")
+        return self._leases

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fused_jupyter.caching import ResultCache
 from fused_jupyter.engines.queue import KERNEL
@@ -14,7 +14,6 @@ from fused_jupyter.errors import (
     CancelledRunError,
     FusedError,
     ProtocolError,
-    ShareError,
     UdfSerializationError,
     UnknownUdfError,
 )
@@ -24,13 +23,20 @@ from fused_jupyter.runtime.domains import Domains, Layer
 from fused_jupyter.runtime.flights import Flights, tell
 from fused_jupyter.runtime.keys import Keys
 from fused_jupyter.runtime.registry import unknown_udf
+from fused_jupyter.runtime.shares import Saved, Shares, within
 from fused_jupyter.settings import Options
 from fused_jupyter.tiles import Tile
 from fused_jupyter.udfs import UdfDefinition, parse_max_age
-from fused_jupyter.wire import Failure, Noted, Reply, Run, UdfSummary, cut
+from fused_jupyter.wire import Failure, Limits, Noted, Reply, Run, UdfSummary, cut
+
+if TYPE_CHECKING:
+    from fused_jupyter.storage import SavedUdf
 
 _OF_CLIENTS = frozenset({"profile", "fused_cache_disable_stream", "_stream_logs", "fused_session_token"})
 """Query parameters that Fused's own client adds to every URL: for a UDF only if it has a parameter of that name."""
+
+_MOST_POSTED = 2000
+"""Versions that a host of saved UDFs knows beside those; each was sent with its run."""
 
 OnText = Callable[[Any, str], None]
 
@@ -52,6 +58,14 @@ class Engine(Protocol):
         ...
 
 
+class SavedUdfs(Saved, Protocol):
+    """The saved UDFs, where this host is theirs."""
+
+    def all(self) -> tuple[SavedUdf, ...]:
+        """Those that a name alone means."""
+        ...
+
+
 class Gateway:
     """The mirror of the kernel's registry, and the way of each request."""
 
@@ -65,6 +79,7 @@ class Gateway:
         activity: Activity | None = None,
         environment: Callable[[], str] = str,
         engines: Mapping[str, Engine] | None = None,
+        saved: SavedUdfs | None = None,
     ) -> None:
         self.activity = activity or Activity()
         self._engine = engine
@@ -82,7 +97,9 @@ class Gateway:
         self._by_digest: dict[str, UdfDefinition] = {}
         self._by_name: dict[str, UdfDefinition] = {}
         self._registered_at: dict[str, float] = {}
-        self._shares: dict[str, str] = {}
+        self._saved = saved
+        self.shares = Shares(saved)
+        """What tokens open."""
         self._flights: Flights[Made] = Flights()
         self.counts = {"requests": 0, "cached": 0, "joined": 0, "not_modified": 0, "misses": 0}
 
@@ -91,6 +108,8 @@ class Gateway:
     def publish(self, definition: UdfDefinition, *, register: bool) -> None:
         """Take over code; `register` makes it what its name means."""
         self._by_digest[definition.digest] = definition
+        if self._saved is not None and len(self._by_digest) > _MOST_POSTED:
+            del self._by_digest[next(iter(self._by_digest))]
         if register:
             self._by_name[definition.name] = definition
             self._registered_at[definition.name] = time.time()
@@ -133,14 +152,6 @@ class Gateway:
         self.epoch += 1
         return count
 
-    def grant(self, share: str, udf: str) -> None:
-        """Open a UDF for whoever has the token of this SHA-256."""
-        self._shares[share] = udf
-
-    def revoke(self, share: str) -> None:
-        """Close it again."""
-        self._shares.pop(share, None)
-
     def note(self, message: Noted, *, is_kernel: bool) -> None:
         """Count what was done without this host.
 
@@ -163,23 +174,36 @@ class Gateway:
 
     # -- what servers ask
 
-    @property
-    def shares(self) -> tuple[str, ...]:
-        """SHA-256 of every token that opens something."""
-        return tuple(self._shares)
-
     def summaries(self) -> tuple[dict[str, Any], ...]:
-        """Every registered UDF, without its code."""
-        return tuple(self.summary(definition) for definition in self._by_name.values())
+        """Every registered UDF, without its code, and every saved one that a name alone means."""
+        found = [self.summary(definition) for definition in self._by_name.values()]
+        if self._saved is not None:
+            found += [self.summary(saved.definition, since=saved.saved_at) for saved in self._saved.all()]
+        return tuple(found)
 
-    def summary(self, definition: UdfDefinition) -> dict[str, Any]:
+    def describe_share(self, share: str) -> dict[str, Any]:
+        """What a token opens, as JSON.
+
+        Raises:
+            ShareError: nothing.
+        """
+        described = dict(self.shares.describe(share))
+        definitions = described.pop("definitions", None)
+        if definitions is None:
+            definitions = [self._named(described.pop("name"), None)]
+        limits: Limits = described.pop("limits")
+        udfs = [self.summary(definition) for definition in definitions]
+        return described | {"udfs": udfs, "limits": limits.to_json()}
+
+    def summary(self, definition: UdfDefinition, *, since: float | None = None) -> dict[str, Any]:
         """One UDF, without its code."""
         spatial = definition.spatial_parameter
+        since = self._registered_at.get(definition.name, 0.0) if since is None else since
         return asdict(
             UdfSummary(
                 name=definition.name,
                 digest=definition.digest,
-                registered_at=self._registered_at.get(definition.name, 0.0),
+                registered_at=since,
                 description=definition.description,
                 schema=definition.schema(),
                 spatial=spatial.name if spatial else None,
@@ -192,7 +216,11 @@ class Gateway:
         Raises:
             FusedError: as `run` does before it asks an engine.
         """
-        return self._remembered(self._request(run, body))
+        request = self._request(run, body)
+        known = self._remembered(request)
+        if known is not None:
+            self._count(request)
+        return known
 
     async def run(self, run: Run, body: bytes = b"", *, on_text: OnText | None = None) -> tuple[Reply | Failure, bytes]:
         """Answer a request.
@@ -200,9 +228,11 @@ class Gateway:
         Raises:
             UnknownUdfError: no such name or version.
             ShareError: the token opens nothing.
+            RateError: too often.
             FusedError: what the engine raises.
         """
         request = self._request(run, body)
+        self._count(request)
         if (known := self._remembered(request)) is not None:
             return known
         self.counts["requests"] += 1
@@ -212,11 +242,13 @@ class Gateway:
         if isinstance(made, Found):
             return self._from_cache(request, made)
         answer, answer_body = made
+        is_told = request.limits is not None and request.limits.show_errors
         if isinstance(answer, Failure):
-            return replace(answer, id=run.id), answer_body
+            return replace(answer, id=run.id, is_told=is_told), answer_body
         signed = replace(
             answer,
             id=run.id,
+            is_told=is_told,
             max_age=request.max_age,
             kernel=self._kernel_id,
             digest=request.definition.digest,
@@ -228,8 +260,10 @@ class Gateway:
         await self.answers.close()
 
     def _request(self, run: Run, body: bytes) -> _Request:
-        definition = self._definition(run)
+        definition, limits = self._definition(run)
         run = _without_names_of_clients(run, definition)
+        if limits is not None:
+            run = within(limits, run)
         if run.tile is not None:
             Tile(*run.tile)  # outside the grid: said here, before it costs a worker
         key = self._keys.of(definition, run)
@@ -242,20 +276,31 @@ class Gateway:
             key=key,
             max_age=max_age if key else 0,
             generation=self.answers.generation,
+            limits=limits,
         )
 
-    def _definition(self, run: Run) -> UdfDefinition:
-        name = run.udf
-        if run.share is not None:
-            name = self._shares.get(run.share, "")
-            if not name:
-                raise ShareError("this token opens nothing here")
-        wanted = self._by_digest.get(run.digest or "")
-        if wanted is not None and wanted.name == name:  # a token opens one name, whatever version it asks for
+    def _count(self, request: _Request) -> None:
+        if request.run.share is not None and request.limits is not None:
+            self.shares.note(request.run.share, request.limits)
+
+    def _definition(self, run: Run) -> tuple[UdfDefinition, Limits | None]:
+        if run.share is None:
+            return self._named(run.udf, run.digest), None
+        opened = self.shares.open(run.share, run.udf)
+        # A token opens one name, whatever version it asks for; of what is saved the newest.
+        return opened.definition or self._named(opened.name, run.digest), opened.limits
+
+    def _named(self, name: str, digest: str | None) -> UdfDefinition:
+        wanted = self._by_digest.get(digest or "")
+        if wanted is not None and wanted.name == name:
             return wanted
         if (definition := self._by_name.get(name)) is not None:
             return definition
-        raise UnknownUdfError(unknown_udf(name, list(self._by_name)), udf=name)
+        if self._saved is None:
+            raise UnknownUdfError(unknown_udf(name, list(self._by_name)), udf=name)
+        if (definition := self._saved.named(name)) is None:
+            raise UnknownUdfError(unknown_udf(name, [saved.name for saved in self._saved.all()]), udf=name)
+        return definition
 
     def _max_age(self, definition: UdfDefinition, run: Run) -> int:
         """Seconds: what the caller says, else the UDF, else the settings; a Python call only if somebody says so."""
@@ -328,7 +373,7 @@ class Gateway:
                 self.answers.keep(wish, answer, answer_body, run=run, turn=taken)
             return replace(answer, files=(), recheck=bool(answer.files)), answer_body
         finally:
-            self.answers.end(turn, failed)
+            await self.answers.end(turn, failed)
 
     @property
     def _patience(self) -> float:
@@ -403,6 +448,8 @@ class _Request:
     """Seconds; 0 keeps nothing."""
     generation: int
     """Of the cache."""
+    limits: Limits | None = None
+    """Of the token, where one opened it."""
 
     @property
     def wish(self) -> Wish:

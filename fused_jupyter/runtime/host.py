@@ -1,20 +1,21 @@
 """`python -m fused_jupyter.runtime.host`: the runtime host, a child of the kernel in a session of its own.
 
 Reads its settings as one line of JSON on stdin, answers with one line on stdout when it listens, and lives as long as
-the kernel does.
+the kernel does. A Jupyter server has one too, for saved UDFs.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import signal
 import socket
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -24,7 +25,6 @@ from fused_jupyter.engines.local import LocalEngine
 from fused_jupyter.runtime.activity import Activity
 from fused_jupyter.runtime.footprint import footprint
 from fused_jupyter.runtime.gateway import Gateway
-from fused_jupyter.runtime.host_settings import HostSettings
 from fused_jupyter.runtime.kernel_runs import KernelRuns
 from fused_jupyter.runtime.leases import Leases
 from fused_jupyter.runtime.listener import Listener
@@ -34,6 +34,10 @@ from fused_jupyter.runtime.variables import remove_left_variables
 from fused_jupyter.settings import Options
 from fused_jupyter.udfs import KERNEL_ENGINE
 from fused_jupyter.wire import Announcement
+from fused_jupyter.wire.host_settings import HostSettings
+
+if TYPE_CHECKING:
+    from fused_jupyter.runtime.desk import Desk
 
 _PARENT_CHECK_SECONDS = 0.2
 
@@ -48,14 +52,16 @@ async def serve(settings: HostSettings) -> None:
     activity = Activity(run_log(options.log_level), slow_seconds=options.slow_seconds)
     kernel_runs = KernelRuns(options)
     engine.on_begin = kernel_runs.on_begin = activity.begin
+    saved = SavedSide(options) if settings.is_of_saved else None
     gateway = Gateway(
         engine,
         results,
         options,
         kernel_id=settings.kernel_id,
         activity=activity,
-        environment=lambda: engine.environment_digest,
-        engines={KERNEL_ENGINE: kernel_runs},
+        environment=lambda: f"{engine.environment_digest} {options.mount_directory}",
+        engines={} if saved else {KERNEL_ENGINE: kernel_runs},
+        saved=saved.catalogue if saved else None,
     )
 
     async def status() -> dict[str, Any]:
@@ -78,9 +84,9 @@ async def serve(settings: HostSettings) -> None:
             "cancelled": engine.counts.cancelled,
         }
 
-    os.set_inheritable(settings.lane, False)  # noqa: FBT003 - the call has no keyword
-    leases = Leases(engine, socket.socket(fileno=settings.lane))
-    listener = Listener(gateway, leases, secret=settings.secret, status=status, kernel_runs=kernel_runs)
+    desk = saved.desk(gateway) if saved else None
+    leases = None if saved else _leases(engine, settings.lane)
+    listener = Listener(gateway, leases, secret=settings.secret, status=status, kernel_runs=kernel_runs, desk=desk)
     address = await listener.open()
     engine.start()
     print(address, flush=True)  # noqa: T201 - the kernel waits for this line
@@ -95,6 +101,28 @@ async def serve(settings: HostSettings) -> None:
         await gateway.close()
         await engine.close()
         await asyncio.to_thread(remove_left_variables, cache_directory)  # of a kernel that was killed
+
+
+class SavedSide:
+    """What the host of saved UDFs has beyond that of a kernel, which loads none of it."""
+
+    def __init__(self, options: Options) -> None:
+        from fused_jupyter.storage import Catalogue, Library
+
+        self._options = options
+        self._library = Library(Path(options.data_directory))
+        self.catalogue = Catalogue(self._library)
+
+    def desk(self, gateway: Gateway) -> Desk:
+        """What its owner may ask for."""
+        from fused_jupyter.runtime.desk import Desk
+
+        return Desk(self._library, self._options, functools.partial(gateway.publish, register=False))
+
+
+def _leases(engine: LocalEngine, lane: int) -> Leases:
+    os.set_inheritable(lane, False)  # noqa: FBT003 - the call has no keyword
+    return Leases(engine, socket.socket(fileno=lane))
 
 
 def _tidy(results: ResultCache, runtime_directory: Path, cache_directory: Path) -> None:

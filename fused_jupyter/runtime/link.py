@@ -22,11 +22,9 @@ import orjson
 
 from fused_jupyter._version import __version__
 from fused_jupyter.engines.direct import LEASE_ID, LENT, DirectWorker
-from fused_jupyter.engines.environment import without_secrets
 from fused_jupyter.errors import CancelledRunError, FusedError, HostLostError, ProtocolError
-from fused_jupyter.runtime.host_settings import HostSettings
 from fused_jupyter.runtime.interrupts import Interrupts
-from fused_jupyter.settings import Options
+from fused_jupyter.settings import Options, without_secrets
 from fused_jupyter.wire import (
     PROTOCOL,
     Announcement,
@@ -45,6 +43,7 @@ from fused_jupyter.wire import (
     connect,
 )
 from fused_jupyter.wire.announcement import process_started
+from fused_jupyter.wire.host_settings import MODULE, HostSettings
 
 T = TypeVar("T")
 OnText = Callable[[str, str], None]
@@ -408,7 +407,7 @@ class HostLink:
         descriptor = os.open(self.log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
         with os.fdopen(descriptor, "wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "fused_jupyter.runtime.host"],
+                [sys.executable, "-m", MODULE],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

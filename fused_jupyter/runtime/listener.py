@@ -24,9 +24,11 @@ from fused_jupyter.runtime.gateway import Gateway
 from fused_jupyter.runtime.remains import SOCKET, socket_directory
 from fused_jupyter.udfs import UdfDefinition
 from fused_jupyter.wire import (
+    Ask,
     Cancel,
     Describe,
     Described,
+    DescribeShare,
     Failure,
     Heard,
     KernelAnswer,
@@ -70,22 +72,33 @@ class AskedKernel(Protocol):
         ...
 
 
+class AskedDesk(Protocol):
+    """Does what the owner of saved UDFs asks for."""
+
+    async def obey(self, message: Ask) -> bytes:
+        """Do it; gives JSON."""
+        ...
+
+
 class Listener:
     """A Unix socket in a private directory, and everybody connected to it."""
 
     def __init__(
         self,
         gateway: Gateway,
-        leases: Lending,
+        leases: Lending | None,
         *,
         secret: str,
         status: Callable[[], Awaitable[dict[str, Any]]],
         kernel_runs: AskedKernel | None = None,
+        desk: AskedDesk | None = None,
     ) -> None:
         self._gateway = gateway
+        self.desk = desk
         self.kernel_runs = kernel_runs
         self.commands = Commands(gateway, leases, self.tell_servers)
-        leases.on_recall = self._recall
+        if leases is not None:
+            leases.on_recall = self._recall
         self._secret = secret
         self._status = status
         self._peers: set[_Peer] = set()
@@ -116,7 +129,7 @@ class Listener:
         """Tell every server what changed, one UDF or only the tokens, and wait until they have taken it over."""
         udfs = () if definition is None else (self._gateway.summary(definition),)
         self._serial += 1
-        news = Published(udfs=udfs, shares=self._gateway.shares, serial=self._serial, epoch=self._gateway.epoch)
+        news = Published(udfs=udfs, shares=self._gateway.shares.live, serial=self._serial, epoch=self._gateway.epoch)
         heard = [peer.tell(news) for peer in self._peers if peer.role == "server"]
         if heard:
             await asyncio.wait(heard, timeout=_HEARING_SECONDS)
@@ -141,7 +154,7 @@ class Listener:
         self._peers.add(peer)
         if role == "server":
             known = self._gateway
-            peer.send(Published(udfs=known.summaries(), shares=known.shares, epoch=known.epoch))
+            peer.send(Published(udfs=known.summaries(), shares=known.shares.live, epoch=known.epoch))
         elif self.kernel_runs is not None:
             self.kernel_runs.send = peer.send
         try:
@@ -154,9 +167,22 @@ class Listener:
                     self.kernel_runs.lose()
                 self.kernel_left.set()
 
-    async def status(self) -> dict[str, Any]:
-        """What the host says of itself."""
-        return await self._status()
+    async def tell(self, message: Message) -> bytes | None:
+        """What kernel and servers alike may ask, and a server of saved UDFs: gives JSON; None of anything else.
+
+        Raises:
+            FusedError: what goes wrong.
+        """
+        if isinstance(message, Status):
+            return orjson.dumps(await self._status())
+        if isinstance(message, Stop):
+            self.stop(message.run_id)
+            return b""
+        if isinstance(message, DescribeShare):
+            return orjson.dumps(self._gateway.describe_share(message.share))
+        if isinstance(message, Ask) and self.desk is not None:
+            return await self.desk.obey(message)
+        return None
 
     def stop(self, run_id: str) -> None:
         """Stop a run, of the host or of the kernel.
@@ -282,18 +308,14 @@ class _Peer:
             await self._writer.drain()
 
     async def _dispatch(self, message: Message, body: bytes) -> tuple[Message, bytes]:
-        match message:
-            case Run():
-                return await self._run(message, body)
-            case Describe():
-                known = self._gateway
-                udfs, shares, epoch = known.summaries(), known.shares, known.epoch
-                return Described(id=message.id, udfs=udfs, shares=shares, epoch=epoch), b""
-            case Status():
-                return Reply(id=message.id, media_type="application/json"), orjson.dumps(await self._listener.status())
-            case Stop():
-                self._listener.stop(message.run_id)
-                return Reply(id=message.id), b""
+        if isinstance(message, Run):
+            return await self._run(message, body)
+        if isinstance(message, Describe):
+            known = self._gateway
+            udfs, shares, epoch = known.summaries(), known.shares.live, known.epoch
+            return Described(id=message.id, udfs=udfs, shares=shares, epoch=epoch), b""
+        if (json := await self._listener.tell(message)) is not None:
+            return Reply(id=message.id, media_type="application/json" if json else ""), json
         if self.role != "kernel":
             raise AccessError(f"only the kernel may send {type(message).__name__}")
         if isinstance(message, KernelAnswer) and self._listener.kernel_runs is not None:
@@ -325,7 +347,7 @@ class _Peer:
         """
         if not (answer.stdout or answer.stderr):
             return answer
-        if self.role == "kernel" or (isinstance(message, Run) and message.share is not None):
+        if self.role == "kernel" or (isinstance(message, Run) and message.share is not None and not answer.is_told):
             return replace(answer, stdout="", stderr="")
         stderr = end_of(answer.stderr, _TOLD // 2)
         return replace(answer, stdout=end_of(answer.stdout, _TOLD - len(json.dumps(stderr))), stderr=stderr)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -25,6 +27,10 @@ class JupyterServer:
     """``http://127.0.0.1:8888``; empty behind JupyterHub, where only the browser knows it."""
     token: str
     pid: int
+    key: str = ""
+    """Opens our own routes to who may read this user's files; empty where the server does not say."""
+    local_url: str = ""
+    """Where it listens on this machine, with the base URL; behind JupyterHub, too."""
 
     def url(self, path: str) -> str:
         """The address of a path below the base URL: absolute where the origin is known, else from the root."""
@@ -39,8 +45,12 @@ def find_server(runtime_directory: Path, environment: Mapping[str, str] | None =
     """
     environment = os.environ if environment is None else environment
     base_url = environment.get(BASE_URL_VARIABLE)
+    own = _own_file(runtime_directory, server_pid(environment))
+    key, local_url = str(own.get("key", "")), str(own.get("url", ""))
     if (prefix := environment.get("JUPYTERHUB_SERVICE_PREFIX")) and base_url:
-        return JupyterServer(base_url=_slashes(prefix), origin="", token="", pid=server_pid(environment))
+        return JupyterServer(
+            base_url=_slashes(prefix), origin="", token="", pid=server_pid(environment), key=key, local_url=local_url
+        )
     path = runtime_directory / f"jpserver-{server_pid(environment)}.json"
     try:
         info = orjson.loads(path.read_bytes())
@@ -57,8 +67,21 @@ def find_server(runtime_directory: Path, environment: Mapping[str, str] | None =
     scheme = "https" if info.get("secure") else "http"
     origin = f"{scheme}://{_host(str(info.get('hostname', '')))}:{info['port']}"
     return JupyterServer(
-        base_url=_slashes(info["base_url"]), origin=origin, token=info.get("token", ""), pid=info["pid"]
+        base_url=_slashes(info["base_url"]),
+        origin=origin,
+        token=info.get("token", ""),
+        pid=info["pid"],
+        key=key,
+        local_url=local_url,
     )
+
+
+def _own_file(runtime_directory: Path, pid: int) -> dict[str, Any]:
+    """What our server extension wrote beside the file of Jupyter's own; twin: server_ext/owner.py."""
+    with contextlib.suppress(OSError, ValueError):
+        found = orjson.loads((runtime_directory / f"jpfused-{pid}.json").read_bytes())
+        return found if isinstance(found, dict) else {}
+    return {}
 
 
 def server_pid(environment: Mapping[str, str] | None = None) -> int:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from pathlib import Path
 
 from jupyter_server._tz import utcnow
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
-from traitlets import Bool
+from traitlets import Bool, Float, Unicode
 
 from fused_jupyter._version import __version__
 from fused_jupyter.server_ext.codings import Packer
 from fused_jupyter.server_ext.handlers import ROUTES
 from fused_jupyter.server_ext.hosts import Hosts
+from fused_jupyter.server_ext.owner import OwnerKey
+from fused_jupyter.server_ext.standing import StandingHost
+from fused_jupyter.settings import Options
 from fused_jupyter.wire import Announcement
 
 _PACKED_BYTES = 32 << 20
@@ -48,16 +52,41 @@ class FusedExtension(ExtensionApp):
         help="Answer URLs that carry a token for one UDF in their path, without a login.",
     ).tag(config=True)
 
+    serve_saved = Bool(
+        default_value=True,
+        help="Serve saved UDFs, which need no notebook; their host is started on demand.",
+    ).tag(config=True)
+
+    python = Unicode(
+        sys.executable,
+        help="The Python that runs saved UDFs and posted code; fused-jupyter has to be installed beside it.",
+    ).tag(config=True)
+
+    saved_idle_seconds = Float(
+        300.0, help="How long after the last request the host of saved UDFs stops, and gives its memory back."
+    ).tag(config=True)
+
     def initialize_settings(self) -> None:
         """Build the broker, and tell kernels to come where this server is."""
         server = self._server
         os.environ[BASE_URL_VARIABLE] = server.base_url
+        runtime_directory = Path(server.runtime_dir)
+        standing = StandingHost(
+            python=self.python,
+            directory=runtime_directory,
+            options=Options.from_environment(),
+            idle_seconds=self.saved_idle_seconds,
+        )
         self.hosts = Hosts(
-            Path(server.runtime_dir),
+            runtime_directory,
             is_served=self._is_served,
             has_kernel=self._has_kernel,
             on_served=self._note_activity,
+            standing=standing if self.serve_saved else None,
         )
+        self.owner_key = OwnerKey(runtime_directory)
+        server.io_loop.add_callback(self._write_owner_key)  # when the port is known
+        self.settings["fused_owner_key"] = self.owner_key
         self.settings["fused_hosts"] = self.hosts
         self.settings["fused_packer"] = Packer(_PACKED_BYTES)
         self.settings["fused_allow_shares"] = self.allow_shares
@@ -74,7 +103,14 @@ class FusedExtension(ExtensionApp):
     async def stop_extension(self) -> None:
         """Hang up on every host."""
         os.environ.pop(BASE_URL_VARIABLE, None)
+        self.owner_key.remove()
         await self.hosts.close()
+
+    def _write_owner_key(self) -> None:
+        server = self._server
+        is_here = server.ip in {"", "0.0.0.0", "::", "localhost", "127.0.0.1"}  # noqa: S104 - compared, not bound
+        url = server.local_url.replace("//localhost:", "//127.0.0.1:", 1) if is_here else server.local_url
+        self.owner_key.write(url=url.partition("?")[0], base_url=server.base_url)
 
     @property
     def _server(self) -> ServerApp:

@@ -5,21 +5,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import difflib
+import math
 import re
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from fused_jupyter.errors import AccessError, FusedError, HostLostError, ProtocolError, ShareError, UnknownUdfError
 from fused_jupyter.server_ext.recent import RecentAnswers
+from fused_jupyter.server_ext.standing import StandingHost
 from fused_jupyter.wire import (
     Announcement,
+    Ask,
     Client,
     Describe,
     Described,
+    DescribeShare,
     Heard,
     Message,
     Noted,
@@ -30,6 +36,7 @@ from fused_jupyter.wire import (
     cut,
 )
 from fused_jupyter.wire.announcement import announcements, is_running
+from fused_jupyter.wire.host_settings import SAVED
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _ACTIVITY_SECONDS = 10.0
@@ -37,6 +44,8 @@ _COUNT_SECONDS = 1.0
 _PATIENCE_SECONDS = 2.0
 _RETRY_SECONDS = 1.0
 _REMEMBERED = 200
+_OPENED_SECONDS = 2.0
+_MOST_OPENED = 10_000
 _RECENT_BYTES = 64 << 20
 
 
@@ -102,6 +111,7 @@ class Hosts:
         is_served: whether this server answers for the kernel of an announcement.
         has_kernel: whether this server runs a kernel of that id.
         on_served: called now and then with the id of a kernel whose UDFs are asked for.
+        standing: starts the host of saved UDFs.
     """
 
     def __init__(
@@ -111,6 +121,7 @@ class Hosts:
         is_served: Callable[[Announcement], bool],
         has_kernel: Callable[[str], bool],
         on_served: Callable[[str], None] = lambda _: None,
+        standing: StandingHost | None = None,
     ) -> None:
         self._directory = directory
         self._is_served = is_served
@@ -128,6 +139,15 @@ class Hosts:
         self._scanning = asyncio.Lock()
         self._recent = RecentAnswers(_RECENT_BYTES)
         self._watchers: set[asyncio.Task[None]] = set()
+        self._standing = standing
+        self._saved: Host | None = None
+        """The host of saved UDFs, while it runs."""
+        self._asked = 0
+        """Requests that it has not answered yet."""
+        self._opened: OrderedDict[str, float] = OrderedDict()
+        """Tokens that it has, and since when it is known."""
+        if standing is not None:
+            standing.in_use = lambda: self._asked > 0
 
     def __len__(self) -> int:
         return len(self._hosts)
@@ -142,6 +162,8 @@ class Hosts:
         """
         if not _NAME.fullmatch(udf):
             raise UnknownUdfError(f"{udf!r} cannot name a UDF: letters, digits and _, not starting with a digit")
+        if kernel == SAVED:
+            return await self._saved_one(udf)
         if kernel is not None:
             return await self._pinned(kernel, udf)
         await self._scan_if_changed()
@@ -151,6 +173,8 @@ class Hosts:
             host = self._newest(udf)
         if host is not None:
             return host
+        with contextlib.suppress(UnknownUdfError):
+            return await self._saved_one(udf)
         if any(udf in names for names in self._departed.values()):
             message = f"the kernel that had {udf!r} is gone or restarting; run its cell again"
             raise HostLostError(message, udf=udf, retry_after=1)
@@ -168,17 +192,67 @@ class Hosts:
             for host in self._alive():
                 if share in host.shares:
                     return host
+            if look_again and self._saved is not None and self._saved.client.is_open and await self._opens(share):
+                return self._saved
             if look_again:
                 await self._look_again()
+        if self._has_saved and await self._opens(share):
+            return await self.standing()
         for host in self._fallen.values():
             if share in host.shares and is_running(host.announcement.kernel_pid, 0.0):
                 raise HostLostError("what this token opens is just starting again", retry_after=1)
         raise ShareError("this token opens nothing here")
 
+    async def describe_share(self, share: str) -> dict[str, Any]:
+        """What a token opens: `kind`, `udfs` (a `UdfSummary` each), `limits`.
+
+        Raises:
+            ShareError: nothing.
+        """
+        host = await self.find_share(share)
+        described: dict[str, Any] = await self._json(host, DescribeShare(id=host.client.next_number(), share=share))
+        return described
+
+    async def standing(self) -> Host:
+        """The host of saved UDFs, which is started if need be.
+
+        Raises:
+            HostLostError: it does not start.
+        """
+        if self._standing is None:
+            raise HostLostError("this server serves no saved UDFs")
+        news: list[Published] = []
+        learn: list[Callable[[Published], None]] = [news.append]
+
+        def on_event(message: Message) -> None:
+            if isinstance(message, Published):
+                learn[0](message)
+
+        announcement, client, is_new = await self._standing.connected(on_event)
+        if is_new or self._saved is None or self._saved.client is not client:
+            self._saved = host = Host(announcement, client)
+            learn[0] = host.hear
+            for message in news:
+                host.hear(message)
+            await self._ask(host)
+        return self._saved
+
+    async def ask_saved(self, what: str, arguments: Mapping[str, Any]) -> Any:  # as JSON has it
+        """Have the host of saved UDFs do something for their owner; see runtime/desks.
+
+        Raises:
+            FusedError: the one that it answered with.
+        """
+        host = await self.standing()
+        return await self._json(host, Ask(id=host.client.next_number(), what=what, arguments=arguments))
+
     async def all(self) -> list[Host]:
-        """Every host that can be asked now."""
+        """Every host that can be asked now; that of saved UDFs comes last, and only if there are any."""
         await self._look_again()
-        return list(self._alive())
+        saved = [await self.standing()] if self._has_saved else []
+        if saved:
+            await self._ask(saved[0])
+        return [*self._alive(), *saved]
 
     async def has(self, kernel: str) -> bool:
         """Whether a kernel's host can be asked now."""
@@ -200,13 +274,17 @@ class Hosts:
             wanted = replace(run, digest=host.udfs[run.udf]["digest"])
         # The same code may be registered again with another max-age; kept results may be deleted.
         state = f"{host.kernel_id} {host.changed_at} {host.epoch}"
-        if (known := self._recent.get(state, wanted)) is not None:
+        # What a token allows only the host knows, and it counts how often it is used.
+        known = None if run.share else self._recent.get(state, wanted)
+        if known is not None:
             host.note_answered(known[0].digest)
             return cut(run, *known)
         # By its name, if that is all that was asked for: where this server had no time to hear of an edit, the host
         # knows better what it means.
-        reply, body = await host.client.reply_to(run)
-        self._recent.put(state, wanted, reply, body)
+        with self._waiting_for(host):
+            reply, body = await host.client.reply_to(run)
+        if not run.share:
+            self._recent.put(state, wanted, reply, body)
         # A host of an older version sends the whole.
         return (reply, body) if reply.length is not None else cut(run, reply, body)
 
@@ -215,6 +293,53 @@ class Hosts:
         for host in tuple(self._hosts.values()):
             await host.client.close()
         self._hosts.clear()
+        if self._standing is not None:
+            await self._standing.close()
+
+    # -- saved UDFs
+
+    @property
+    def _has_saved(self) -> bool:
+        return self._standing is not None and self._standing.has_library
+
+    async def _saved_one(self, udf: str) -> Host:
+        if not self._has_saved:
+            raise self._unknown(udf, self._alive())
+        host = await self.standing()
+        if udf not in host.udfs:
+            await self._ask(host)
+        if udf not in host.udfs:
+            raise self._unknown(udf, [*self._alive(), host])
+        return host
+
+    async def _opens(self, share: str) -> bool:
+        """Whether it is the token of a saved UDF or collection; what is asked for next says it for sure."""
+        host, now = await self.standing(), time.monotonic()
+        if now - self._opened.get(share, -math.inf) < _OPENED_SECONDS:
+            return True
+        try:
+            await self._json(host, DescribeShare(id=host.client.next_number(), share=share))
+        except ShareError:
+            return False
+        self._opened[share] = now
+        self._opened.move_to_end(share)
+        while len(self._opened) > _MOST_OPENED:
+            self._opened.popitem(last=False)
+        return True
+
+    async def _json(self, host: Host, message: Message) -> Any:  # as JSON has it
+        with self._waiting_for(host):
+            _, body = await host.client.reply_to(message)
+        return orjson.loads(body)
+
+    @contextlib.contextmanager
+    def _waiting_for(self, host: Host) -> Iterator[None]:
+        is_saved = host is self._saved
+        self._asked += is_saved
+        try:
+            yield
+        finally:
+            self._asked -= is_saved
 
     # -- looking up
 

@@ -2,5 +2,6 @@
 
 from fused_jupyter.settings._machine import allowed_memory
 from fused_jupyter.settings._options import Options
+from fused_jupyter.settings._secrets import is_secret, without_secrets
 
-__all__ = ["Options", "allowed_memory"]
+__all__ = ["Options", "allowed_memory", "is_secret", "without_secrets"]

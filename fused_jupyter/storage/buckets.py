@@ -52,7 +52,7 @@ class BucketObject:
     @contextlib.contextmanager
     def open(self, offset: int, version: Version) -> Iterator[Answer]:
         """As of every source."""
-        self._check_process()
+        check_process(self._url)
         result = self._result({"range": {"offset": offset}, "if_match": version.etag or None} if offset else {})
         meta = result.meta
         now = Version(size=meta["size"], etag=meta["e_tag"] or "", modified=str(meta["last_modified"]))
@@ -91,12 +91,18 @@ class BucketObject:
         # GenericError is what obstore calls a broken connection; the others are about the request.
         return DownloadError(f"{self._url}: {said}") if is_final or not _is_generic(exc) else SourceError(said)
 
-    def _check_process(self) -> None:
-        if _first_process() != os.getpid():
-            raise DownloadError(
-                f"{self._url}: this process was forked from one that had read a bucket already, whose threads it has "
-                "not; download before, or use multiprocessing.get_context('spawn')"
-            )
+
+def check_process(url: str) -> None:
+    """See whether obstore works in this process: it has threads, and a forked child has none of them.
+
+    Raises:
+        DownloadError: it would wait for ever.
+    """
+    if _first_process() != os.getpid():
+        raise DownloadError(
+            f"{url}: this process was forked from one that had read a bucket already, whose threads it has "
+            "not; download before, or use multiprocessing.get_context('spawn')"
+        )
 
 
 @functools.cache

@@ -82,7 +82,7 @@ def _are_zooms(values: object) -> bool:
         return True
     if not isinstance(values, tuple) or len(values) != 2 or not all(type(value) is int for value in values):
         return False
-    return 0 <= values[0] <= values[1] <= _DEEPEST
+    return bool(0 <= values[0] <= values[1] <= _DEEPEST)
 
 
 def _is_positive(value: object) -> bool:

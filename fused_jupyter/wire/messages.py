@@ -23,11 +23,13 @@ class Run:
     run_id: str = ""
     """What the host calls the run, in answers, logs and lists; the host fills it in."""
     udf: str = ""
-    """Name; empty when `share` says which UDF."""
+    """Name; empty where `share` says which UDF, but not for the token of a collection."""
     digest: str | None = None
     """The version that is wanted; where it is None or not known any more, the newest registration of that name runs."""
     share: str | None = None
     """SHA-256 of a token in hex; the host looks up what it opens."""
+    slots: int = 0
+    """Workers that whoever has this token may hold at a time, where it says so; the host fills it in."""
     client: str = ""
     """Who asks, among those who take turns: a short name that says nothing; never a secret, never an address."""
     tile: tuple[int, int, int] | None = None
@@ -112,6 +114,8 @@ class Reply:
     id: int
     run_id: str = ""
     """The run that made the answer, also where it is kept from earlier."""
+    is_told: bool = False
+    """Whether somebody with a token may see what the UDF printed; of failures, also its traceback."""
     source: str = ""
     """Where the answer comes from: `miss` for a run, `joined` for one that somebody else had asked for,
     `hit-memory`, `hit-disk`, or `server` for one that the Jupyter server had kept."""
@@ -155,7 +159,7 @@ class Reply:
     """The version that ran."""
 
 
-_OF_THE_RUN = ("stdout", "stderr", "seconds", "peak_memory", "run_id", "queue_seconds")
+_OF_THE_RUN = ("stdout", "stderr", "seconds", "peak_memory", "run_id", "queue_seconds", "is_told")
 """What a failure and its error both know of the run."""
 
 
@@ -172,6 +176,8 @@ class Failure:
     peak_memory: int = 0
     run_id: str = ""
     queue_seconds: float = 0.0
+    is_told: bool = False
+    """As in `Reply`."""
 
     @classmethod
     def of(cls, number: int, error: FusedError) -> Self:

@@ -16,10 +16,9 @@ from fused_jupyter.engines.environment import (
     ChosenEnvironment,
     WorkerEnvironment,
     check_variable,
-    is_secret,
-    without_secrets,
 )
 from fused_jupyter.errors import ArgumentError
+from fused_jupyter.settings import is_secret, without_secrets
 
 if TYPE_CHECKING:
     from conftest import Workshop

@@ -24,7 +24,7 @@ from fused_jupyter.errors import (
 from fused_jupyter.runtime.gateway import Gateway
 from fused_jupyter.settings import Options
 from fused_jupyter.udfs import UdfDefinition
-from fused_jupyter.wire import Failure, Reply, Run
+from fused_jupyter.wire import Failure, Limits, Reply, Run
 
 Define = Callable[..., UdfDefinition]
 
@@ -176,7 +176,7 @@ def share(token: str) -> str:
 
 def test_token_opens_its_udf_only(gateway: Gateway) -> None:
     """Whatever name or version the caller asks for."""
-    gateway.grant(share("token"), "f")
+    gateway.shares.grant(share("token"), "f", Limits())
     other = gateway.summaries()[1]["digest"]
 
     for run in (
@@ -190,15 +190,15 @@ def test_token_opens_its_udf_only(gateway: Gateway) -> None:
 
 def test_wrong_and_revoked_tokens_open_nothing(gateway: Gateway, engine: CountingEngine) -> None:
     """They are not told apart, and a valid name beside them does not help."""
-    gateway.grant(share("token"), "f")
-    gateway.revoke(share("token"))
-    gateway.revoke(share("never there"))
+    gateway.shares.grant(share("token"), "f", Limits())
+    gateway.shares.revoke(share("token"))
+    gateway.shares.revoke(share("never there"))
 
     for wrong in (share("token"), share("other"), "token", ""):
         with pytest.raises(ShareError, match="opens nothing"):
             wait(lambda wrong=wrong: gateway.run(ask("f", share=wrong)))
     assert engine.runs == []
-    assert gateway.shares == ()
+    assert gateway.shares.live == ()
 
 
 # -- the cache
