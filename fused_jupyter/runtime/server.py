@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,9 @@ class JupyterServer:
     """Path, with a slash at both ends."""
     origin: str
     """``http://127.0.0.1:8888``; empty behind JupyterHub, where only the browser knows it."""
-    token: str
+    token: str = field(repr=False)
     pid: int
-    key: str = ""
+    key: str = field(default="", repr=False)
     """Opens our own routes to who may read this user's files; empty where the server does not say."""
     local_url: str = ""
     """Where it listens on this machine, with the base URL; behind JupyterHub, too."""

@@ -212,6 +212,35 @@ def test_half_written_file_is_none(cache: ResultCache, directory: Path, monkeypa
     assert files(directory) == []
 
 
+@pytest.mark.parametrize("left", [b"", b"FUSEDR2", b"half"], ids=["nothing", "the beginning", "all but the end"])
+def test_what_a_killed_writer_left_goes_when_it_is_found(cache: ResultCache, directory: Path, left: bytes) -> None:
+    """And the next result has its place."""
+    cache.write("key", entry())
+    [path] = files(directory)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] if left == b"half" else left)
+
+    assert cache.on_disk("key", max_age=FOREVER) is None
+    assert files(directory) == []
+    cache.write("key", entry())
+    assert cache.on_disk("key", max_age=FOREVER) is not None
+
+
+def test_what_is_just_being_written_is_left_alone(cache: ResultCache, directory: Path) -> None:
+    """Its writer has the lock; who reads meanwhile has a miss."""
+    cache.write("key", entry())
+    [path] = files(directory)
+    whole = path.read_bytes()
+    with path.open("r+b") as writer:
+        fcntl.flock(writer, fcntl.LOCK_EX)
+        writer.truncate(40)
+        assert cache.on_disk("key", max_age=FOREVER) is None
+        writer.seek(0)
+        writer.write(whole)
+
+    assert cache.on_disk("key", max_age=FOREVER) is not None
+
+
 def test_cache_that_was_thrown_away_is_made_again(cache: ResultCache, directory: Path) -> None:
     """`rm -r` is a way to clear it, while hosts run."""
     cache.write("key", entry(b"old"))
