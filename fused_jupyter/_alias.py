@@ -12,6 +12,8 @@ from typing import Any
 
 _OURS = "fused_jupyter"
 _ALIAS = "fused"
+_ELSEWHERE = {"fused._auth": "fused_jupyter.api.credentials"}
+"""Modules of the official package that people import from, and where what they want is here."""
 
 
 class _Loader:
@@ -22,8 +24,8 @@ class _Loader:
 
     def exec_module(self, module: ModuleType) -> None:
         # The import system takes what stands in sys.modules afterwards, not the empty module it made.
-        real = _OURS + module.__name__.removeprefix(_ALIAS)
-        importlib.import_module(real)
+        real = _real(module.__name__)
+        sys.modules[module.__name__] = importlib.import_module(real)
         _mirror(real)
 
 
@@ -35,10 +37,14 @@ class _Finder:
     ) -> importlib.machinery.ModuleSpec | None:
         if name != _ALIAS and not name.startswith(f"{_ALIAS}."):
             return None
-        real = importlib.util.find_spec(_OURS + name.removeprefix(_ALIAS))
+        real = importlib.util.find_spec(_real(name))
         if real is None:
             return None
         return importlib.machinery.ModuleSpec(name, _Loader(), is_package=real.submodule_search_locations is not None)  # type: ignore[arg-type]  # a loader by duck typing, as the import system has it
+
+
+def _real(name: str) -> str:
+    return _ELSEWHERE.get(name) or _OURS + name.removeprefix(_ALIAS)
 
 
 def install() -> bool:

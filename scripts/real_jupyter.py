@@ -78,7 +78,7 @@ class CellResult:
 class Kernel:
     """One kernel of the server."""
 
-    def __init__(self, server: JupyterServer, kernel_id: str) -> None:
+    def __init__(self, server: Server, kernel_id: str) -> None:
         self.server = server
         self.id = kernel_id
         self.client = self._connect()
@@ -189,75 +189,19 @@ class Kernel:
         return client
 
 
-class JupyterServer:
-    """`jupyter server` (or `lab`) with the extension, on a free loopback port, with directories of its own."""
+class Server:
+    """A Jupyter server with the extension, as one who has its token and its user's files reaches it."""
 
-    def __init__(
-        self,
-        *,
-        base_url: str = "/",
-        application: str = "server",
-        directory: Path | None = None,
-        home: Path | None = None,
-        arguments: tuple[str, ...] = (),
-        environment: Mapping[str, str] | None = None,
-    ) -> None:
-        """Start it and wait until it answers.
+    root: str
+    """Its address with the base URL, a slash at the end."""
+    token: str
+    runtime_directory: Path
+    directory: Path
+    """Of the notebooks."""
 
-        Args:
-            base_url: where its addresses begin.
-            application: of Jupyter.
-            directory: of the notebooks.
-            home: of all that a user has; one of its own that ends with the server, unless an earlier one's is given.
-            arguments: of the command.
-            environment: variables beside those of this process.
-        """
-        self._scratch = tempfile.TemporaryDirectory(prefix="fused-jupyter-")
-        home = home or Path(self._scratch.name)
-        self.directory = directory or home / "notebooks"
-        self.directory.mkdir(exist_ok=True)
-        self.runtime_directory = home / "runtime"
-        self.runtime_directory.mkdir(mode=0o700, exist_ok=True)
-        self.base_url = base_url
-        self.port = free_port()
-        self.token = secrets.token_hex(16)
-        self.environment = {
-            **os.environ,
-            "JUPYTER_RUNTIME_DIR": str(self.runtime_directory),
-            "JUPYTER_CONFIG_DIR": str(home / "config"),
-            "JUPYTER_DATA_DIR": str(home / "data"),
-            "FUSED_CACHE_DIRECTORY": str(home / "cache"),
-            "JUPYTER_PREFER_ENV_PATH": "1",
-            **(environment or {}),
-        }
-        self.environment.pop("JPY_PARENT_PID", None)
-        self.log_path = home / "server.log"
-        self._log = self.log_path.open("wb")
-        command = [
-            *(sys.executable, "-m", "jupyter", application, "--no-browser", "--ip=127.0.0.1", f"--port={self.port}"),
-            *("--ServerApp.port_retries=0", "--allow-root", f"--ServerApp.base_url={base_url}"),
-            *(f"--IdentityProvider.token={self.token}", f"--ServerApp.root_dir={self.directory}"),
-            *("--ServerApp.jpserver_extensions=fused_jupyter=True", *arguments),
-        ]
-        self.process = subprocess.Popen(
-            command,
-            env=self.environment,
-            stdout=self._log,
-            stderr=self._log,
-            start_new_session=True,
-            cwd=self.directory,
-        )
-        self._wait_until_ready()
-
-    @property
-    def root(self) -> str:
-        """Its address with the base URL, a slash at the end."""
-        return f"http://127.0.0.1:{self.port}{self.base_url}"
-
-    @property
-    def log(self) -> str:
-        """What it has logged."""
-        return self.log_path.read_text(errors="replace")
+    def page(self, path: str) -> str:
+        """The address of a page of JupyterLab, for a browser."""
+        return f"{self.root}lab/tree/{path}?token={self.token}&reset"
 
     def get(
         self, path: str, *, headers: Mapping[str, str] | None = None, login: bool = True, timeout: float = 60
@@ -311,6 +255,74 @@ class JupyterServer:
             yield kernel
         finally:
             kernel.close()
+
+
+class JupyterServer(Server):
+    """`jupyter server` (or `lab`) with the extension, on a free loopback port, with directories of its own."""
+
+    def __init__(
+        self,
+        *,
+        base_url: str = "/",
+        application: str = "server",
+        directory: Path | None = None,
+        home: Path | None = None,
+        arguments: tuple[str, ...] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start it and wait until it answers.
+
+        Args:
+            base_url: where its addresses begin.
+            application: of Jupyter.
+            directory: of the notebooks.
+            home: of all that a user has; one of its own that ends with the server, unless an earlier one's is given.
+            arguments: of the command.
+            environment: variables beside those of this process.
+        """
+        self._scratch = tempfile.TemporaryDirectory(prefix="fused-jupyter-")
+        home = home or Path(self._scratch.name)
+        self.directory = directory or home / "notebooks"
+        self.directory.mkdir(exist_ok=True)
+        self.runtime_directory = home / "runtime"
+        self.runtime_directory.mkdir(mode=0o700, exist_ok=True)
+        self.base_url = base_url
+        self.port = free_port()
+        self.root = f"http://127.0.0.1:{self.port}{base_url}"
+        self.token = secrets.token_hex(16)
+        self.environment = {
+            **os.environ,
+            "JUPYTER_RUNTIME_DIR": str(self.runtime_directory),
+            "JUPYTER_CONFIG_DIR": str(home / "config"),
+            "JUPYTER_DATA_DIR": str(home / "data"),
+            "FUSED_CACHE_DIRECTORY": str(home / "cache"),
+            "FUSED_DATA_DIRECTORY": str(home / "fused"),
+            "JUPYTER_PREFER_ENV_PATH": "1",
+            **(environment or {}),
+        }
+        self.environment.pop("JPY_PARENT_PID", None)
+        self.log_path = home / "server.log"
+        self._log = self.log_path.open("wb")
+        command = [
+            *(sys.executable, "-m", "jupyter", application, "--no-browser", "--ip=127.0.0.1", f"--port={self.port}"),
+            *("--ServerApp.port_retries=0", "--allow-root", f"--ServerApp.base_url={base_url}"),
+            *(f"--IdentityProvider.token={self.token}", f"--ServerApp.root_dir={self.directory}"),
+            *("--ServerApp.jpserver_extensions=fused_jupyter=True", *arguments),
+        ]
+        self.process = subprocess.Popen(
+            command,
+            env=self.environment,
+            stdout=self._log,
+            stderr=self._log,
+            start_new_session=True,
+            cwd=self.directory,
+        )
+        self._wait_until_ready()
+
+    @property
+    def log(self) -> str:
+        """What it has logged."""
+        return self.log_path.read_text(errors="replace")
 
     def close(self) -> None:
         """End the server and its kernels."""

@@ -12,7 +12,7 @@ from typing import Any
 import nbformat
 from PIL import Image
 from playwright.sync_api import Browser, ElementHandle, Page, sync_playwright
-from real_jupyter import JupyterServer
+from real_jupyter import Server
 
 CHROMIUM_FLAGS = [
     *(
@@ -37,13 +37,13 @@ PATIENCE = 90_000
 class Lab:
     """One notebook in JupyterLab."""
 
-    def __init__(self, page: Page, server: JupyterServer) -> None:
+    def __init__(self, page: Page, server: Server) -> None:
         self.page = page
         self.server = server
 
     def open(self, path: str) -> None:
         """Open a notebook and wait for its kernel."""
-        self.page.goto(f"{self.server.root}lab/tree/{path}?token={self.server.token}&reset", timeout=PATIENCE)
+        self.page.goto(self.server.page(path), timeout=PATIENCE)
         self.page.wait_for_function(
             "() => window.jupyterapp?.shell.currentWidget?.context?.sessionContext?.session?.kernel?.status === 'idle'",
             timeout=PATIENCE,

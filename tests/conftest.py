@@ -26,6 +26,7 @@ def pytest_configure() -> None:
     # Hosts that tests start must not announce themselves to the user's own Jupyter server, nor fill the user's cache.
     os.environ["JUPYTER_RUNTIME_DIR"] = f"{_scratch.name}/runtime"
     os.environ["FUSED_CACHE_DIRECTORY"] = f"{_scratch.name}/cache"
+    os.environ["FUSED_DATA_DIRECTORY"] = f"{_scratch.name}/data"
     os.environ["FUSED_LEARN_PRELOAD"] = "0"  # templates that grow would replace workers in the middle of a test
     os.environ["FUSED_MOUNT_DIRECTORY"] = f"{_scratch.name}/mount"
 

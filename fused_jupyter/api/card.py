@@ -24,14 +24,20 @@ def card(definition: UdfDefinition) -> str:
         state = f"host {runtime.link.pid} running" if runtime.link.pid else "the host starts with the first call"
     except NoServerError as exc:
         rows, state = f"<div style='opacity:.75'>{html.escape(exc.message)}</div>", "no Jupyter server"
-    about = [definition.description.partition("\n")[0], _of_the_notebook(definition)]
+    about = [definition.description.partition("\n")[0], _of_the_notebook(definition), _saved(definition)]
     return (
         "<div style='font-size:13px;line-height:1.6'>"
         f"<div><code style='font-weight:600'>{html.escape(definition.signature)}</code></div>"
         f"{''.join(f'<div>{html.escape(line)}</div>' for line in about if line)}{rows}"
         f"<div style='opacity:.75'>{html.escape(state)} · next: <code>{definition.name}()</code> "
-        f"<code>{definition.name}.map()</code> <code>{definition.name}.file_url()</code></div></div>"
+        f"<code>{definition.name}.map()</code> <code>{definition.name}.create_access_token()</code></div></div>"
     )
+
+
+def _saved(definition: UdfDefinition) -> str:
+    """Where this version was saved."""
+    collection = definition.metadata.get("fused:collection")
+    return f"saved as {collection}/{definition.name}" if collection else ""
 
 
 def _of_the_notebook(definition: UdfDefinition) -> str:

@@ -18,7 +18,7 @@ def download(url: str | os.PathLike[str], file_path: str | os.PathLike[str], sto
     changed here. The server is not asked whether it has a newer one: delete the file for that.
 
     Args:
-        url: an address with `https://`, `http://`, `s3://` or `gs://`; `file://` or a path copies a file.
+        url: an address with `https://`, `http://`, `s3://` or `gs://`; `fd://`, `file://` or a path copies a file.
         file_path: where it goes, in the mount directory; directories are made.
         storage: `auto`, `mount` or `local`; all mean the mount directory.
 

@@ -21,8 +21,8 @@ Expiry = str | float | timedelta | datetime
 """`7d`, seconds from now, or a time."""
 
 
-class Wishes(TypedDict, total=False):
-    """What may be said of a token's limits."""
+class NarrowWishes(TypedDict, total=False):
+    """What may be said of a token's limits, but for the cache."""
 
     expires: Expiry | None
     rate: str | float | None
@@ -30,8 +30,13 @@ class Wishes(TypedDict, total=False):
     parameters: Sequence[str] | None
     formats: Sequence[str] | None
     zooms: tuple[int, int] | None
-    cache: bool
     show_errors: bool
+
+
+class Wishes(NarrowWishes, total=False):
+    """What may be said of a token's limits."""
+
+    cache: bool
 
 
 def limits_of(wishes: Wishes, *, known: Limits | None = None, udf: UdfDefinition | None = None) -> Limits:
@@ -141,6 +146,6 @@ def _check_parameters(names: tuple[str, ...], udf: UdfDefinition) -> None:
 
 def split_wishes(changes: Mapping[str, Any]) -> tuple[Wishes, dict[str, Any]]:
     """Those of limits, and the rest."""
-    names = Wishes.__annotations__.keys()
+    names = Wishes.__optional_keys__
     wishes: Any = {name: value for name, value in changes.items() if name in names}  # a TypedDict, key by key
     return wishes, {name: value for name, value in changes.items() if name not in names}

@@ -1,4 +1,4 @@
-"""`fused.load`: a UDF from a folder, a file, a zip archive, a text, or by its name."""
+"""`fused.load`: a UDF from a folder, a file, a zip archive, a text, by its name, its id, or a token."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from fused_jupyter.udfs import UdfDefinition
 if TYPE_CHECKING:
     from lonboard import BitmapTileLayer
 
+    from fused_jupyter.api.tokens import UdfAccessToken
     from fused_jupyter.widgets import FusedMap
 
 
@@ -89,32 +90,47 @@ class LoadedUdf(Udf):
 
 
 @overload
-def load(source: Udf, /, *, cache_key: Any = None, import_globals: bool = True) -> Udf: ...
-@overload
-def load(source: str | os.PathLike[str], /, *, cache_key: Any = None, import_globals: bool = True) -> LoadedUdf: ...
 def load(
-    source: Udf | str | os.PathLike[str],
+    source: Udf, /, *, cache_key: Any = None, import_globals: bool = True, collection_name: str | None = None
+) -> Udf: ...
+@overload
+def load(
+    source: str | os.PathLike[str] | UdfAccessToken,
+    /,
+    *,
+    cache_key: Any = None,
+    import_globals: bool = True,
+    collection_name: str | None = None,
+) -> LoadedUdf: ...
+def load(
+    source: Udf | str | os.PathLike[str] | UdfAccessToken,
     /,
     *,
     cache_key: Any = None,  # noqa: ARG001 - see below
     import_globals: bool = True,
+    collection_name: str | None = None,
 ) -> Udf:
     """Load a UDF.
 
     Args:
         source: a folder that `to_directory` or the official client wrote, a `.py` file, a `.zip` archive, a source
-            text, or the name of a registered UDF; looked for in this order, except that what has more than one line is
-            a text. Paths start from the working directory. A UDF is given back as it is.
+            text, the name of a registered UDF, or of a saved one: `name`, `me/name`, `team/name`, `collection/name`,
+            its id, or a token that opens it. Looked for in this order, except that what has more than one line is a
+            text; inside a UDF that is saved in a collection, those of the same collection come before all other names.
+            Paths start from the working directory. A UDF is given back as it is.
         cache_key: where Fused's cloud would keep it; here files are read each time.
         import_globals: whether what its code defines beside the UDF can be had as attributes of it.
+        collection_name: the collection in which the name is looked for, and nowhere else.
 
     Returns:
         The UDF, which can be called at once; it is not registered under its name. What it defines beside the function
-        are its attributes: `load("common").get_tiles(...)`. Its relative paths start from the working directory.
+        are its attributes: `load("common").get_tiles(...)`. Its relative paths start from the working directory, those
+        of a saved one where they did when it was saved.
 
     Raises:
         UdfNotFoundError: there is no such file or folder.
         UnknownUdfError: no UDF has that name; or it is one of GitHub or of Fused's cloud.
+        UnknownTokenError: it is no token of this user.
         UdfDefinitionError: it is broken, holds no UDF or more than one; the message says which file and why.
 
     >>> double = load('''
@@ -127,17 +143,30 @@ def load(
     """
     if isinstance(source, Udf):
         return source
-    directory = os.getcwd()  # noqa: PTH109 - a string is what travels
-    return LoadedUdf(_definition(source, directory), import_globals=import_globals)
+    from fused_jupyter.api.saved import resolve
+    from fused_jupyter.api.tokens import UdfAccessToken
+
+    if isinstance(source, UdfAccessToken):
+        definition = source.definition
+    elif collection_name is not None:
+        definition = resolve(os.fspath(source), collection=collection_name)
+    else:
+        definition = _definition(source, os.getcwd())  # noqa: PTH109 - a string is what travels
+    return LoadedUdf(definition, import_globals=import_globals)
 
 
 def _definition(source: str | os.PathLike[str], directory: str) -> UdfDefinition:
     text = os.fspath(source)
     if "\n" in text:
         return definition_of_code(text, Folder(Path()), directory=directory)
-    for pattern, why in _ELSEWHERE:
-        if pattern.match(text):
-            raise UnknownUdfError(f"{text}: {why}")
+    if _ADDRESS.match(text):
+        raise UnknownUdfError(
+            f"{text}: a UDF cannot be loaded from a web address yet; clone the repository and load the UDF's folder"
+        )
+    from fused_jupyter.api.saved import TOKEN, resolve
+
+    if TOKEN.fullmatch(text):
+        return resolve(text)
     path = Path(os.path.expanduser(text))  # noqa: PTH111 - a Path raises where there is no such user
     if _is(path.is_dir):
         return definition_of(Folder(path), directory=directory)
@@ -159,25 +188,16 @@ def _of_file(path: Path, directory: str) -> UdfDefinition:
 
 
 def _by_name(name: str, directory: str) -> UdfDefinition:
+    from fused_jupyter.api.saved import resolve
+
     try:
-        return current().registry.get(name)
+        return resolve(name)
     except UnknownUdfError as exc:
-        where = f"there is no file or folder {name!r} in {directory}"
-        if "/" in name or "@" in name:
-            raise UdfNotFoundError(f"{where}; a UDF of another account cannot be loaded, save it as a folder") from exc
-        raise UnknownUdfError(f"{exc.message}; and {where}", udf=name) from exc
+        exc.message = f"{exc.message}; and there is no file or folder {name!r} in {directory}"
+        raise
 
 
-_ELSEWHERE = (
-    (
-        re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE),
-        "a UDF cannot be loaded from a web address yet; clone the repository and load the UDF's folder",
-    ),
-    (
-        re.compile(r"(fsh_|fc_)[\w-]+|[0-9a-f]{64}$"),
-        "a UDF cannot be loaded by a token yet; a token opens its results, not its source",
-    ),
-)
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
 
 def _is(what: Callable[[], bool]) -> bool:

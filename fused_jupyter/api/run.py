@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from fused_jupyter.api.profile import Profile
 from fused_jupyter.api.result import RunResult
@@ -23,6 +23,11 @@ from fused_jupyter.runtime import current
 from fused_jupyter.runtime.outcome import Outcome, hide, show
 from fused_jupyter.tiles import Tile
 from fused_jupyter.udfs import KERNEL_ENGINE, parse_max_age, placed
+
+if TYPE_CHECKING:
+    from fused_jupyter.api.tokens import UdfAccessToken
+
+    Runnable = Udf | UdfAccessToken | str
 
 T = TypeVar("T")
 OnText = Callable[[str, str], None]
@@ -42,8 +47,8 @@ _CHOICES: dict[str, tuple[str, ...]] = {"engine": ("local", "remote", "realtime"
 
 
 def run(  # noqa: PLR0913 - those of the reference
-    udf: Udf | str | None = None,
-    *,
+    udf: Runnable | None = None,
+    *name: str,
     x: int | None = None,
     y: int | None = None,
     z: int | None = None,
@@ -69,7 +74,9 @@ def run(  # noqa: PLR0913 - those of the reference
     calls `f(type="bus")`. Only `udf` and `parameters` are never the UDF's; it gets such arguments by `parameters`.
 
     Args:
-        udf: a UDF, or the name of a registered one.
+        udf: a UDF; or the name of a registered or a saved one, `me/name`, `collection/name`, an id; or a token of this
+            user or kernel. Inside a UDF of a collection the names are first those of the collection.
+        *name: the name, where `udf` is whose it is, as old code has it: `run("me", "quakes")`.
         x: tile column, with `y` and `z`. The three make the area that the UDF is run for, unless it has parameters
             of these names.
         y: tile row from the north.
@@ -123,12 +130,12 @@ def run(  # noqa: PLR0913 - those of the reference
         "_return_response": _return_response or None,
         "_ignore_unknown_arguments": _ignore_unknown_arguments or None,
     }
-    call = _Call.of(_udf(udf), options, {**arguments, **(parameters or {})})
+    call = _Call.of(_udf(udf, *name), options, {**arguments, **(parameters or {})})
     return call.finish(_AwaitedRuns()) if call.is_awaited else _at_once(call.finish(_BlockingRuns()))
 
 
 async def run_async(
-    udf: Udf | str | None = None, *, parameters: Mapping[str, Any] | None = None, **options: Any
+    udf: Runnable | None = None, *name: str, parameters: Mapping[str, Any] | None = None, **options: Any
 ) -> Any:
     """Run a UDF as `run` does, and wait for it in an event loop: of a notebook, or of `asyncio.run`.
 
@@ -139,7 +146,8 @@ async def run_async(
     Inside a UDF the run is a thread of the same process, which goes on when the wait for it is cancelled.
 
     Args:
-        udf: a UDF, or the name of a registered one.
+        udf: what `run` takes.
+        *name: see `run`.
         parameters: arguments of the UDF.
         **options: as for `run`.
 
@@ -160,14 +168,15 @@ async def run_async(
     [0, 2, 4]
     """
     arguments = {name: options.pop(name) for name in options.keys() - _OPTIONS} | dict(parameters or {})
-    return await _Call.of(_udf(udf), options, arguments).finish(_AwaitedRuns())
+    return await _Call.of(_udf(udf, *name), options, arguments).finish(_AwaitedRuns())
 
 
-def run_result(udf: Udf | str | None = None, **options: Any) -> RunResult:
+def run_result(udf: Runnable | None = None, *name: str, **options: Any) -> RunResult:
     r"""Run a UDF and give all that is known of the run: the object, output, time, memory, and the error if it failed.
 
     Args:
-        udf: a UDF, or the name of a registered one.
+        udf: what `run` takes.
+        *name: see `run`.
         **options: as for `run`.
 
     Returns:
@@ -187,7 +196,7 @@ def run_result(udf: Udf | str | None = None, **options: Any) -> RunResult:
     >>> result.data, result.stdout, result.error
     (3, 'hello Ada\n', None)
     """
-    result: RunResult = run(udf, **options, _return_response=True)
+    result: RunResult = run(udf, *name, **options, _return_response=True)
     return result
 
 
@@ -381,13 +390,22 @@ def _at_once(coroutine: Coroutine[Any, Any, T]) -> T:
     raise AssertionError("a blocking run was suspended")
 
 
-def _udf(udf: Udf | str | None) -> Udf:
-    if isinstance(udf, str):
-        return Udf(current().registry.get(udf))
-    if isinstance(udf, Udf):
+def _udf(udf: Runnable | None, *name: str) -> Udf:
+    if isinstance(udf, Udf) and not name:
         return udf
+    from fused_jupyter.api.saved import resolve
+    from fused_jupyter.api.tokens import UdfAccessToken
+
+    if isinstance(udf, str) and len(name) <= 1:
+        return Udf(resolve("/".join([udf, *name])))
+    if isinstance(udf, UdfAccessToken) and not name:
+        return Udf(udf.definition)
+    if name:
+        raise ArgumentError(f"got {', '.join(map(repr, name))} by position; arguments of the UDF come by name")
     came = "nothing" if udf is None else f"a {type(udf).__name__}"
-    raise ArgumentError(f"udf: got {came}, need a UDF, or the name of one; @fused.udf makes one of a function")
+    raise ArgumentError(
+        f"udf: got {came}, need a UDF, or the name of one, or a token; @fused.udf makes one of a function"
+    )
 
 
 def _check(options: Mapping[str, Any]) -> None:

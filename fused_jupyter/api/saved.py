@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import difflib
 import functools
-import getpass
 import hashlib
 import os
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
+from fused_jupyter.api.credentials import whoami
 from fused_jupyter.engines.nesting import depend_on, running
 from fused_jupyter.errors import (
     ShareError,
@@ -24,14 +24,13 @@ from fused_jupyter.errors import (
 )
 from fused_jupyter.runtime import KernelRuntime, current
 from fused_jupyter.settings import Options
-from fused_jupyter.storage import Library, SavedUdf
-from fused_jupyter.udfs import UdfDefinition
+from fused_jupyter.storage.saved import COLLECTION_ID, ID
+from fused_jupyter.udfs import COLLECTION, DEFAULT_COLLECTION, UdfDefinition
 
-ID, COLLECTION, COLLECTION_ID = "fused:id", "fused:collection", "fused:collection_id"
-"""What the metadata of a saved UDF say of it."""
+if TYPE_CHECKING:
+    from fused_jupyter.storage import Library, SavedUdf
+
 _OURS = (ID, COLLECTION, COLLECTION_ID)
-
-DEFAULT_COLLECTION = "default"
 
 TOKEN = re.compile(r"(fsh_|fc_|UDF_)[\w-]+(/\w+)?|[0-9a-f]{64}")
 """A token, of a collection also with the name of a UDF in it."""
@@ -47,6 +46,8 @@ def library() -> Library:
 
 @functools.lru_cache(maxsize=4)
 def _library(*_: int | str | None) -> Library:  # what it depends on, so that a change of it is seen
+    from fused_jupyter.storage import Library
+
     return Library(Path(os.path.expanduser(Options.from_environment().data_directory)))  # noqa: PTH111 - a Path raises where there is no home
 
 
@@ -66,17 +67,20 @@ def save(
     if collection is None:
         collection = collection_of(definition)
     own_id = definition.metadata.get(ID) if collection == collection_of(definition) else None
-    bare = replace(definition, metadata=without_place(definition.metadata))
     try:
         saved = library().save(
-            bare, collection=collection, overwrite=overwrite, udf_id=own_id, create_collection=create_collection
+            bare(definition),
+            collection=collection,
+            overwrite=overwrite,
+            udf_id=own_id,
+            create_collection=create_collection,
         )
     except UdfExistsError as exc:
         there = library().find(definition.name, collection=collection)
-        if there.definition.digest != definition.digest:
+        if not is_same(there.definition, definition):
             raise UdfExistsError(_explained(exc, there, definition), udf=definition.name) from None
         saved = there
-    return definition_of(saved)
+    return saved.placed
 
 
 def check_savable(definition: UdfDefinition) -> None:
@@ -114,7 +118,7 @@ def delete(definition: UdfDefinition) -> UdfDefinition:
             udf=definition.name,
         )
     library().delete(saved.id)
-    return replace(definition, metadata=without_place(definition.metadata))
+    return bare(definition)
 
 
 def saved_version(definition: UdfDefinition) -> SavedUdf | None:
@@ -129,23 +133,22 @@ def saved_version(definition: UdfDefinition) -> SavedUdf | None:
             saved = library().find(definition.name, collection=collection_of(definition))
     except UnknownUdfError:
         return None
-    return saved if saved.definition.digest == definition.digest else None
+    return saved if is_same(saved.definition, definition) else None
 
 
-def definition_of(saved: SavedUdf) -> UdfDefinition:
-    """A saved UDF with its place in its metadata."""
-    place = {ID: saved.id, COLLECTION: saved.collection, COLLECTION_ID: saved.collection_id}
-    return replace(saved.definition, metadata={**saved.definition.metadata, **place})
+def is_same(one: UdfDefinition, other: UdfDefinition) -> bool:
+    """Whether two versions are the same, wherever they are saved."""
+    return bare(one).digest == bare(other).digest
+
+
+def bare(definition: UdfDefinition) -> UdfDefinition:
+    """A UDF that does not know where it is saved."""
+    return replace(definition, metadata={n: value for n, value in definition.metadata.items() if n not in _OURS})
 
 
 def collection_of(definition: UdfDefinition) -> str:
     """The name of the collection that it was saved in, or would be."""
     return str(definition.metadata.get(COLLECTION) or DEFAULT_COLLECTION)
-
-
-def without_place(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Metadata that say nothing of where it is saved."""
-    return {name: value for name, value in metadata.items() if name not in _OURS}
 
 
 def _explained(error: UdfExistsError, there: SavedUdf, new: UdfDefinition) -> str:
@@ -201,6 +204,19 @@ def resolve(text: str, *, collection: str | None = None) -> UdfDefinition:
     return _by_name(text, place)
 
 
+def find_saved(text: str) -> UdfDefinition:
+    """A saved UDF by its name, `me/name`, `collection/name` or its id, whatever the notebook calls so.
+
+    Raises:
+        UnknownUdfError: there is none; says what is near.
+    """
+    if _ID.fullmatch(text):
+        return _saved(lambda shelf: shelf.by_id(text.lower()), text)
+    if "/" in text:
+        return _in_place(text, Place())
+    return _saved(lambda shelf: shelf.find(text), text)
+
+
 def opened_by(token: str) -> UdfDefinition:
     """The UDF that a token of this user opens, by the secret or by its public id.
 
@@ -211,18 +227,16 @@ def opened_by(token: str) -> UdfDefinition:
     if (live := _live_udf(head)) is not None:
         return current().registry.get(live)
     try:
-        if not _consulted().exists:
-            raise UnknownTokenError("")
-        found = library().token(head)
+        found = _consulted().token(head)
     except (UnknownTokenError, ShareError) as exc:
         raise UnknownTokenError(
-            "this token is none of your saved UDFs nor of this kernel: it may be deleted, of a kernel that ended, or of "
-            "somebody else, whose UDF only its address runs: requests.get(address)"
+            "this token is none of your saved UDFs nor of this kernel: it may be deleted, of a kernel that ended, or "
+            "of somebody else, whose UDF only its address runs: requests.get(address)"
         ) from exc
     if found.udf_id is not None:
         udf_id = found.udf_id
         return _saved(lambda shelf: shelf.by_id(udf_id), found.id)
-    collection = found.collection or DEFAULT_COLLECTION
+    collection = found.collection
     if not name:
         names = ", ".join(saved.name for saved in library().udfs(collection=collection)) or "none yet"
         raise UnknownUdfError(
@@ -281,7 +295,7 @@ def _in_place(text: str, place: Place) -> UdfDefinition:
     if is_own(owner):
         collection = place.collection or place.of_caller or DEFAULT_COLLECTION
         return _not_found(lambda shelf: shelf.find(name, collection=collection), text)
-    if owner in {each.name for each in _consulted().collections()} if library().exists else False:
+    if owner in {each.name for each in _consulted().collections()}:
         return _not_found(lambda shelf: shelf.find(name, collection=owner), text)
     raise UdfNotFoundError(
         f"{text}: there is no collection {owner!r}, and a UDF of another account cannot be loaded; your own are "
@@ -292,7 +306,7 @@ def _in_place(text: str, place: Place) -> UdfDefinition:
 
 def is_own(owner: str) -> bool:
     """Whether that is a name of this user, or of the team, which here is the same."""
-    return owner in {"me", "self", "team", "fused", getpass.getuser(), os.environ.get("JUPYTERHUB_USER")}
+    return owner in {"me", "self", "team", *whoami().values()}
 
 
 def _not_found(look: Callable[[Library], SavedUdf], text: str) -> UdfDefinition:
@@ -306,7 +320,7 @@ def _saved(look: Callable[[Library], SavedUdf], text: str) -> UdfDefinition:
     shelf = _consulted()
     if not shelf.exists:
         raise UnknownUdfError(f"no UDF is saved yet, so there is no {text!r}; udf.to_fused() saves one")
-    return definition_of(look(shelf))
+    return look(shelf).placed
 
 
 def _consulted() -> Library:

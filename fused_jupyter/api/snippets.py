@@ -94,7 +94,8 @@ def _http(address: str) -> str:
 
 
 def _curl(address: str) -> str:
-    return f"curl -f -o result.{urlsplit(address).path.rpartition('.')[2]} {shlex.quote(address)}"
+    extension = urlsplit(address).path.rpartition(".")[2]
+    return f"curl -f -o result{f'.{extension}' if extension.isalnum() else ''} {shlex.quote(address)}"
 
 
 def _python(address: str) -> str:
@@ -154,7 +155,7 @@ def _qgis_features(address: str) -> str:
 
 def _literal(text: str) -> str:
     """A text as Python and JavaScript both write it."""
-    return json.dumps(text)
+    return json.dumps(text, ensure_ascii=False)
 
 
 Snippet = tuple[tuple[str, ...], Callable[[str], str]]

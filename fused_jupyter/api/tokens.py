@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import html
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 from urllib.parse import quote, urlencode
 
 from fused_jupyter.api.addresses import as_query
+from fused_jupyter.api.credentials import whoami
 from fused_jupyter.api.limits import Wishes, limits_of, split_wishes, told
-from fused_jupyter.api.saved import definition_of, library, saved_version, share_of
+from fused_jupyter.api.saved import library, saved_version, share_of
 from fused_jupyter.api.snippets import PLACEHOLDER, Links, Snippets, snippets_html, snippets_of
 from fused_jupyter.errors import (
     AccessError,
@@ -22,9 +23,11 @@ from fused_jupyter.errors import (
     UnknownUdfError,
 )
 from fused_jupyter.runtime import KernelRuntime, current, current_kernel
-from fused_jupyter.storage import Token
 from fused_jupyter.udfs import UdfDefinition
 from fused_jupyter.wire import Limits
+
+if TYPE_CHECKING:
+    from fused_jupyter.storage import Token
 
 NO_ORIGIN = "https://YOUR-SERVER"
 """What begins an address where only the browser knows the server, as behind JupyterHub."""
@@ -56,6 +59,7 @@ class LiveToken:
     client_id: None = None
     public_read: bool = False
     access_scope: None = None
+    created_at: float = 0.0
     updated_at: None = None
 
 
@@ -63,7 +67,7 @@ class UdfAccessToken:
     """A token: whoever has it may run one UDF, or those of one collection, and nothing else.
 
     `token` is the secret, in the object that made it and nowhere else: it is not kept, and no repr shows it, so it does
-    not get into a saved notebook unless you print it. In all other objects `token` is the public id, which opens nothing.
+    not get into a saved notebook unless you print it. In other objects `token` is the public id, which opens nothing.
     """
 
     def __init__(self, about: Token | LiveToken, *, secret: str = "", udf_name: str = "") -> None:
@@ -114,8 +118,9 @@ class UdfAccessToken:
         return self._about.udf_id
 
     @property
-    def udf_email(self) -> None:
-        """None: all saved UDFs here are of one user."""
+    def udf_email(self) -> str | None:
+        """Whose UDF it is: this user's."""
+        return whoami()["email"]
 
     @property
     def collection_name(self) -> str | None:
@@ -143,6 +148,11 @@ class UdfAccessToken:
         return self._about.metadata
 
     @property
+    def created(self) -> float:
+        """When it was made, in seconds since the epoch; 0 for a live one."""
+        return self._about.created_at
+
+    @property
     def last_updated(self) -> datetime | None:
         """When it was changed the last time; None for a live one."""
         changed = self._about.updated_at
@@ -158,8 +168,8 @@ class UdfAccessToken:
         if self.is_live:
             return current().registry.get(self._udf_name)
         if self.udf_id is not None:
-            return definition_of(library().by_id(self.udf_id))
-        return definition_of(library().find(self._one(), collection=self._about.collection or ""))
+            return library().by_id(self.udf_id).placed
+        return library().find(self._one(), collection=self._about.collection or "").placed
 
     # -- its addresses
 
@@ -313,8 +323,8 @@ class UdfAccessToken:
     def _known_secret(self) -> str:
         if not self._secret:
             raise AccessError(
-                f"the secret of {self.id} was to be had from the object that made it, and is kept nowhere; make another "
-                "token with create_access_token, and delete() this one"
+                f"the secret of {self.id} was to be had from the object that made it, and is kept nowhere; make "
+                "another with create_access_token, and delete() this one"
             )
         return self._secret
 
@@ -366,8 +376,21 @@ class UdfAccessTokenList(list[UdfAccessToken]):
 # -- making and finding them
 
 
-def create(definition: UdfDefinition, *, live: bool | None = None, **wishes: Unpack[Changes]) -> UdfAccessToken:
-    """A new token of a UDF: see `Udf.create_access_token`."""
+def create(
+    definition: UdfDefinition,
+    *,
+    claim_name: Callable[[], None],
+    live: bool | None = None,
+    **wishes: Unpack[Changes],
+) -> UdfAccessToken:
+    """A new token of a UDF: see `Udf.create_access_token`.
+
+    Args:
+        definition: the UDF.
+        claim_name: makes it what its name means, for a live token.
+        live: whether it is one; None leaves it to whether the UDF is saved.
+        **wishes: what it is to allow.
+    """
     saved = None if live else saved_version(definition)
     if live is False and saved is None:
         raise UnknownUdfError(
@@ -380,6 +403,7 @@ def create(definition: UdfDefinition, *, live: bool | None = None, **wishes: Unp
     if saved is not None:
         return create_stored(limits, rest, udf_id=saved.id)
     _check_live(rest)
+    claim_name()
     runtime = current_kernel()
     secret = runtime.grant(definition.name, limits)
     share = hashlib.sha256(secret.encode()).hexdigest()
@@ -407,7 +431,7 @@ def find(token: str | UdfAccessToken) -> UdfAccessToken:
     text = token.token if isinstance(token, UdfAccessToken) else token
     head, _, name = text.partition("/")
     about = _known(head)
-    secret = head if head != about.id and head != about.share else ""
+    secret = head if head not in {about.id, about.share} else ""
     return UdfAccessToken(about, secret=secret, udf_name=name)
 
 
@@ -420,8 +444,28 @@ def tokens(
     if library().exists and (is_every or udf_id is not None):
         stored = library().tokens(udf_id=udf_id)
     live = [token for token in _live_tokens() if is_every or token.udf_name == live_name]
-    found = [UdfAccessToken(about) for about in (*stored, *live)]
+    every: list[Token | LiveToken] = [*stored, *live]
+    found = [UdfAccessToken(about) for about in every]
     return UdfAccessTokenList(found[skip : None if limit is None else skip + limit])
+
+
+def tokens_of(definition: UdfDefinition) -> UdfAccessTokenList:
+    """The tokens of a UDF, the live ones last."""
+    saved = saved_version(definition)
+    return tokens(udf_id=None if saved is None else saved.id, live_name=definition.name)
+
+
+def newest_of(definition: UdfDefinition) -> UdfAccessToken:
+    """The newest token of a UDF, of those that last if there are any.
+
+    Raises:
+        UnknownTokenError: it has none.
+    """
+    found = tokens_of(definition)
+    if not found:
+        raise UnknownTokenError(f"{definition.name} has no token; create_access_token() makes one", udf=definition.name)
+    lasting = [token for token in found if not token.is_live]
+    return max(lasting, key=lambda token: token.created) if lasting else found[-1]
 
 
 def _known(token: str) -> Token | LiveToken:

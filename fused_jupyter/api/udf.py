@@ -6,24 +6,26 @@ import functools
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType, ModuleType
+from types import EllipsisType, MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote, urlencode
 
 from fused_jupyter.api.addresses import as_query
 from fused_jupyter.api.attributes import defined_name, defined_names, missing_attribute
 from fused_jupyter.api.card import card
+from fused_jupyter.api.given import by_name, carried, own_and_options, split
 from fused_jupyter.api.variables import warn_of_variables
-from fused_jupyter.errors import ArgumentError, UnknownUdfError
-from fused_jupyter.formats import STYLE_NAMES
+from fused_jupyter.errors import UnknownUdfError
 from fused_jupyter.runtime import current, current_kernel
 from fused_jupyter.udfs import HeaderModule, UdfDefinition, renamed, with_default_parameters
 
 if TYPE_CHECKING:
     from lonboard import BitmapTileLayer
 
+    from fused_jupyter.api.limits import Expiry
     from fused_jupyter.api.profile import Profile
     from fused_jupyter.api.result import RunResult
+    from fused_jupyter.api.tokens import UdfAccessToken, UdfAccessTokenList
     from fused_jupyter.widgets import FusedMap
 
 
@@ -111,12 +113,13 @@ class Udf:
 
     @property
     def collection_name(self) -> str:
-        """The collection that it is in; one machine has only this."""
-        return "default"
+        """The collection that it is saved in, or would be."""
+        return str(self._definition.metadata.get("fused:collection") or "default")
 
     @property
-    def collection_id(self) -> None:
-        """None: collections have numbers in Fused's cloud only."""
+    def collection_id(self) -> str | None:
+        """The id of that collection; None while it is not saved."""
+        return self._definition.metadata.get("fused:collection_id")
 
     @property
     def catalog_url(self) -> None:
@@ -182,7 +185,7 @@ class Udf:
         """Run it and give what it returns, as `fused.run` does; positional arguments go by the order of parameters."""
         from fused_jupyter.api.run import run
 
-        own, options = self._own_and_options(self._by_name(args, kwargs))
+        own, options = own_and_options(self._definition, by_name(self._definition, args, kwargs))
         return run(self, parameters=own, **options)
 
     def profile(self, *args: Any, **kwargs: Any) -> Profile:
@@ -209,7 +212,7 @@ class Udf:
         """
         from fused_jupyter.api.run import profile
 
-        own, options = self._own_and_options(self._by_name(args, kwargs))
+        own, options = own_and_options(self._definition, by_name(self._definition, args, kwargs))
         return profile(self, parameters=own, **options)
 
     def run_local(self, *, inplace: bool = False, **parameters: Any) -> RunResult:
@@ -296,6 +299,162 @@ class Udf:
         current().register(definition)
         return Udf(definition)
 
+    # -- saving and sharing it
+
+    def to_fused(
+        self,
+        overwrite: bool | None = None,  # noqa: FBT001 - as in the reference
+        *,
+        collection_name: str | None = None,
+        create_collection: bool = False,
+    ) -> Udf:
+        """Save it under its name: it answers from then on with no notebook open, and in all notebooks of this user.
+
+        Earlier versions are kept. Saving the same code again changes nothing.
+
+        Args:
+            overwrite: let this version answer in the place of the one that is saved under this name. A UDF that came
+                from `fused.load` or was saved before needs no leave to replace itself.
+            collection_name: where; by default the one that it is in, else `default`.
+            create_collection: make the collection where there is none.
+
+        Returns:
+            Itself, knowing its id as `metadata["fused:id"]`.
+
+        Raises:
+            UdfExistsError: another one is saved under this name; shows the difference.
+            UdfDefinitionError: it uses variables of the notebook or runs in the kernel, so its code is not all of it.
+
+        >>> from fused_jupyter import load, udf
+        >>> @udf
+        ... def triple(n: int = 2):
+        ...     return 3 * n
+        >>> triple = triple.to_fused(overwrite=True)
+        >>> load("me/triple")(n=5)
+        15
+        >>> triple.delete_saved()
+        """
+        from fused_jupyter.api.saved import save
+
+        saved = save(
+            self._definition,
+            collection=collection_name,
+            overwrite=bool(overwrite),
+            create_collection=create_collection,
+        )
+        self._take(saved)
+        return self
+
+    def delete_saved(self) -> None:
+        """Delete what is saved of it, with all versions and tokens. In this notebook it goes on as before.
+
+        Raises:
+            UnknownUdfError: this version is not saved.
+        """
+        from fused_jupyter.api.saved import delete
+
+        self._take(delete(self._definition))
+
+    def create_access_token(  # noqa: PLR0913 - those of the reference, and the limits
+        self,
+        *,
+        expires: Expiry | None = None,
+        rate: str | float | None = None,
+        concurrency: int | None = None,
+        parameters: Sequence[str] | None = None,
+        formats: Sequence[str] | None = None,
+        zooms: tuple[int, int] | None = None,
+        show_errors: bool = False,
+        live: bool | None = None,
+        cache: bool = True,
+        metadata_json: Mapping[str, Any] | None = None,
+        enabled: bool = True,
+        client_id: str | EllipsisType | None = ...,
+        public_read: bool | None = None,
+        access_scope: str | None = None,
+    ) -> UdfAccessToken:
+        """A token: whoever has it may run this UDF by its address, and nothing else.
+
+        Where this version is saved it lasts, and opens whatever is saved under that id later. Else it is a live one: it
+        opens what the notebook means by the name, and ends with the kernel.
+
+        Args:
+            expires: when it ends: seconds from now, `90m`, `12h`, `7d`, or a datetime. None is never.
+            rate: requests: a number for each second, or `20/s`, `100/min`. Twice as many may come at once.
+            concurrency: runs at one time.
+            parameters: the arguments that may come; the others keep their defaults. None is all.
+            formats: the formats that may be asked for, as `("png", "csv")`.
+            zooms: the lowest and highest zoom of tiles.
+            show_errors: whether it sees what the UDF prints, and its tracebacks.
+            live: True for a live one also of a saved UDF; False insists on a lasting one.
+            cache: whether results are kept for it and kept ones given.
+            metadata_json: what its TileJSON says beside the usual.
+            enabled: False makes one that opens nothing yet.
+            client_id: this and those below are kept for the official client and change nothing.
+            public_read: see `client_id`.
+            access_scope: see `client_id`.
+
+        Returns:
+            The token. Its `token` is the secret, which is shown by no repr and kept nowhere.
+
+        Raises:
+            ArgumentError: a limit that cannot be.
+            UnknownUdfError: `live=False`, and this version is not saved.
+        """
+        from fused_jupyter.api.tokens import create
+
+        return create(
+            self._definition,
+            claim_name=self._claim_name,
+            live=live,
+            expires=expires,
+            rate=rate,
+            concurrency=concurrency,
+            parameters=parameters,
+            formats=formats,
+            zooms=zooms,
+            show_errors=show_errors,
+            cache=cache,
+            metadata_json=metadata_json,
+            enabled=enabled,
+            client_id=None if isinstance(client_id, EllipsisType) else client_id,
+            public_read=bool(public_read),
+            access_scope=access_scope,
+        )
+
+    def get_access_tokens(self) -> UdfAccessTokenList:
+        """Its tokens, without their secrets: those of the saved UDF, and the live ones of its name."""
+        from fused_jupyter.api.tokens import tokens_of
+
+        return tokens_of(self._definition)
+
+    def get_access_token(self) -> UdfAccessToken:
+        """The newest of its tokens, without its secret.
+
+        Raises:
+            UnknownTokenError: it has none.
+        """
+        from fused_jupyter.api.tokens import newest_of
+
+        return newest_of(self._definition)
+
+    def shared_url(self, format: str | None = None) -> str:  # noqa: A002 - the name in the reference
+        """The address of a new token, which opens it for everybody who has the address.
+
+        Args:
+            format: `csv`, `geojson`, `parquet`, `png` and so on; None leaves it to the value.
+
+        Raises:
+            NoServerError: this kernel was not started by a Jupyter server with the extension.
+        """
+        current_kernel().server()  # before there is a token that nobody knows
+        return self.create_access_token().get_file_url(format)
+
+    def invalidate_cache(self, z: int | None = None, x: int | None = None, y: int | None = None) -> int:
+        """Delete its kept results, as `delete_cache` does: all of them, also where a tile is named."""
+        del z, x, y
+        return self.delete_cache()
+
     # -- showing it
 
     def map(self, **parameters: Any) -> FusedMap:
@@ -311,8 +470,8 @@ class Udf:
         """
         from fused_jupyter.widgets import FusedMap, TileLayer
 
-        arguments, drawing, rest = self._split(parameters)
-        return FusedMap(TileLayer(self, params=drawing), params=self._carried(arguments), **rest)
+        arguments, drawing, rest = split(self._definition, parameters)
+        return FusedMap(TileLayer(self, params=drawing), params=carried(self._definition, arguments), **rest)
 
     def to_lonboard(self, **parameters: Any) -> BitmapTileLayer:
         """A lonboard `BitmapTileLayer` of its raster tiles, kept fresh when its cell is run again.
@@ -329,11 +488,11 @@ class Udf:
         """
         from fused_jupyter.widgets import bitmap_tile_layer
 
-        arguments, drawing, rest = self._split(parameters)
+        arguments, drawing, rest = split(self._definition, parameters)
         runtime = current_kernel()
         base_url = runtime.server().base_url
         token = runtime.grant(self.name)
-        texts = as_query(self._carried(arguments) | drawing)
+        texts = as_query(carried(self._definition, arguments) | drawing)
 
         def url() -> str:
             version = runtime.registry.get(self.name).digest
@@ -416,8 +575,17 @@ class Udf:
 
     def _url(self, path: str, parameters: Mapping[str, Any]) -> str:
         runtime = current_kernel()
-        query = urlencode({"kernel": runtime.kernel_id, **as_query(self._carried(parameters))})
+        query = urlencode({"kernel": runtime.kernel_id, **as_query(carried(self._definition, parameters))})
         return f"{runtime.server().url(path)}?{query}"
+
+    def _take(self, definition: UdfDefinition) -> None:
+        """Be this, which differs in what is known of it, not in what it gives; also for who asks by the name."""
+        if self._is_registered():
+            current().register(definition)
+        self._definition = definition
+
+    def _claim_name(self) -> None:
+        """Answer for the name; what comes from a cell does already."""
 
     def _is_registered(self) -> bool:
         """Whether this version is what its name means."""
@@ -425,39 +593,3 @@ class Udf:
             return current().registry.get(self.name) == self._definition
         except UnknownUdfError:
             return False
-
-    def _carried(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments, with the default parameters that are not those of the version that answers for the name."""
-        try:
-            known = current().registry.get(self.name).default_parameters
-        except UnknownUdfError:
-            known = {}
-        own = self._definition.default_parameters
-        return {**{name: own[name] for name in own if name not in known or known[name] != own[name]}, **parameters}
-
-    def _split(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-        """The UDF's own arguments, how to draw it, and the rest.
-
-        The tile fills in the spatial argument: as `bounds` it is for the map.
-        """
-        own = {parameter.name for parameter in self._definition.parameters if not parameter.is_spatial}
-        rest = dict(given)
-        arguments = {name: rest.pop(name) for name in given if name in own}
-        drawing = {name: rest.pop(name) for name in given if name in STYLE_NAMES - own}
-        return arguments, drawing, rest
-
-    def _own_and_options(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What the UDF has a parameter for, which may be called `udf`, and what else `fused.run` takes."""
-        own = {parameter.name for parameter in self._definition.parameters}
-        return {n: v for n, v in given.items() if n in own}, {n: v for n, v in given.items() if n not in own}
-
-    def _by_name(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        names = [parameter.name for parameter in self._definition.parameters if parameter.kind == "positional"]
-        if len(args) > len(names):
-            raise ArgumentError(
-                f"{self.name} takes {len(names)} positional arguments, {len(args)} were given: {self.signature}"
-            )
-        positional = dict(zip(names, args, strict=False))
-        if doubled := positional.keys() & kwargs.keys():
-            raise ArgumentError(f"{self.name} got {', '.join(sorted(doubled))} twice, by position and by name")
-        return {**positional, **kwargs}

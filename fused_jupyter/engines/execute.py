@@ -21,7 +21,7 @@ from fused_jupyter.engines.annotations import code_of
 from fused_jupyter.engines.arguments import bound_arguments, typed_arguments
 from fused_jupyter.engines.headers import OwnModules, only_looking, remember_all_lines, remember_lines
 from fused_jupyter.engines.memory import PeakMemory
-from fused_jupyter.engines.nesting import File, Level
+from fused_jupyter.engines.nesting import Asked, File, Level
 from fused_jupyter.engines.sampling import LineSampler
 from fused_jupyter.engines.spatial import Area
 from fused_jupyter.engines.variables import used_variables
@@ -91,7 +91,8 @@ def execute(
     drawing = {name: value for name, value in arguments.items() if name in STYLE_NAMES - own}
     target = Target(tile=None if tile is None else _frame(tile), style=Style.of(drawing), domain=run.domain)
     own_arguments = {name: value for name, value in arguments.items() if name not in drawing}
-    called = call(definition, own_arguments, tile=tile, notebook=notebook)
+    with Asked(run.headers):
+        called = call(definition, own_arguments, tile=tile, notebook=notebook)
     started = time.perf_counter()
     encoded = encode(called.value, wanted=wanted, target=target)
     reply = Reply(

@@ -6,7 +6,7 @@ import functools
 import os
 import threading
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
@@ -21,6 +21,9 @@ _SHOWN = 6
 """Names at each end of a chain that is told."""
 
 
+_NO_HEADERS: Mapping[str, str] = {}
+_headers: ContextVar[Mapping[str, str]] = ContextVar("headers", default=_NO_HEADERS)
+
 File = tuple[str, int, int]
 """Path, time of the last change in nanoseconds, and size, as `Reply.files` has them."""
 
@@ -31,6 +34,7 @@ class _Outermost:
     is_over = False
 
     def __init__(self) -> None:
+        self.headers = _headers.get()
         self.files: dict[str, File] = {}
         """By path, what its result depends on beside its code and arguments."""
 
@@ -95,6 +99,31 @@ def running() -> UdfDefinition | None:
     """The UDF in whose call this code runs, also in threads that it started; None outside of UDFs."""
     chain = _current()
     return None if chain is None else chain.definition
+
+
+def depth() -> int:
+    """How many UDFs run this one, by one another; 0 for one that no UDF runs, and outside of UDFs."""
+    chain = _current()
+    return 0 if chain is None else len(chain.names) - 1
+
+
+def headers() -> Mapping[str, str]:
+    """Of the request that the running call answers, those that its UDF may see; none for a call from Python."""
+    chain = _current()
+    return _NO_HEADERS if chain is None else chain.outermost.headers
+
+
+class Asked:
+    """Headers for the calls that are made in it; for a `with`."""
+
+    def __init__(self, headers: Mapping[str, str] | None) -> None:
+        self._told = headers or _NO_HEADERS
+
+    def __enter__(self) -> None:
+        self._before = _headers.set(self._told)
+
+    def __exit__(self, *_: object) -> None:
+        _headers.reset(self._before)
 
 
 def depend_on(path: str | os.PathLike[str]) -> None:

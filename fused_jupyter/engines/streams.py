@@ -15,6 +15,9 @@ from typing import Any, Self
 
 from fused_jupyter.engines.collation import MARK
 
+_OWN = {"_turns", "_left_behind"}
+"""Attributes of a stream that is as it was made."""
+
 ASK = b"?"
 """What a worker sends to the host where it needs fresh pipes."""
 
@@ -58,8 +61,11 @@ class Streams:
             self._renew()
         for number, pipe in zip(STANDARD, self._pipes, strict=True):
             os.dup2(pipe.descriptor, number)
-        turns = _Turns(self._pipes)
-        self._streams = [_Stream(number, turns, self._left_behind) for number in STANDARD]
+        if not all(stream.is_as_made for stream in self._streams):
+            self._streams = []
+        if not self._streams:
+            turns = _Turns(self._pipes)
+            self._streams = [_Stream(number, turns, self._left_behind) for number in STANDARD]
         for name, stream in zip(STANDARD.values(), self._streams, strict=True):
             setattr(sys, name, stream)
             setattr(sys, f"__{name}__", stream)
@@ -73,7 +79,10 @@ class Streams:
         """End a run: what it printed is with the host, and what comes late will not be taken for the next run's."""
         self._is_open = False
         flush(*self._streams, self._c_stdout)
-        self._left_behind.update(thread for thread in threading.enumerate() if thread is not threading.main_thread())
+        for stream in self._streams:
+            stream.end_turn()
+        if len(threads := threading.enumerate()) > 1:
+            self._left_behind.update(thread for thread in threads if thread is not threading.main_thread())
         if _has_children() or not all(pipe.is_whole for pipe in self._pipes):
             self._channel.sendall(ASK)
             self._has_asked = True
@@ -85,6 +94,7 @@ class Streams:
                 os.close(pipe.descriptor)
         self._pipes = [_Pipe.above_standard(descriptor) for descriptor in descriptors]
         self._has_asked = False
+        self._streams = []
 
 
 class CStdout:
@@ -114,8 +124,10 @@ class CStdout:
 def flush(*streams: Any) -> None:
     """Send on what `sys.stdout`, `sys.stderr` and these hold back."""
     for stream in (sys.stdout, sys.stderr, *streams):
-        with contextlib.suppress(ValueError, OSError, AttributeError):  # closed or replaced by the UDF
+        try:  # noqa: SIM105 - which takes longer than to flush nothing
             stream.flush()
+        except (ValueError, OSError, AttributeError):  # closed or replaced by the UDF
+            pass
 
 
 class _Stream(io.TextIOWrapper):
@@ -128,6 +140,22 @@ class _Stream(io.TextIOWrapper):
         )
         self._turns = turns
         self._left_behind = left_behind
+
+    @property
+    def is_as_made(self) -> bool:
+        """Whether no UDF has closed, detached or configured it, or left anything on it: then the next may have it."""
+        try:
+            return not self.closed and self.__dict__.keys() == _OWN
+        except ValueError:  # detached
+            return False
+
+    def reconfigure(self, **changes: Any) -> None:
+        self.changes = changes
+        super().reconfigure(**changes)
+
+    def end_turn(self) -> None:
+        """The next run begins with neither stream."""
+        self._turns.last = None
 
     def write(self, text: str, /) -> int:
         if self._left_behind and threading.current_thread() in self._left_behind:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # no stub
 import asyncio
 import contextlib
 import gc
@@ -26,8 +27,9 @@ _SIGNALS = tuple(sorted(n for n in signal.valid_signals() if n < 32 and n not in
 class Surroundings:
     """The state of this process that is no module's own, as it is when this is made; for the main thread.
 
-    Costs some 20 µs a call. What stays: modules and what is set in them, threads, children, open files. The environment
-    has a class of its own, and context variables (of `decimal`, of numpy) are a copy for each call.
+    Where nothing changed, all is read at once and compared at once: the next call may be waiting. What stays: modules
+    and what is set in them, threads, children, open files. The environment has a class of its own, and context
+    variables (of `decimal`, of numpy) are a copy for each call.
     """
 
     def __init__(self) -> None:
@@ -38,15 +40,20 @@ class Surroundings:
         for read, write in (*_STATE, *map(_list_of_sys, _LISTS)):
             with contextlib.suppress(OSError):  # the directory of the beginning may be gone
                 self._kept.append((read, write, read()))
+        self._reads = tuple(read for read, _, _ in self._kept)
+        self._values = [value for _, _, value in self._kept]
 
     def restore(self) -> None:
         """Undo what a UDF changed."""
         for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
             signal.setitimer(timer, 0)  # first: its handler is about to go
         signal.set_wakeup_fd(-1)
-        signal.pthread_sigmask(signal.SIG_SETMASK, self._blocked)
+        _signal.pthread_sigmask(signal.SIG_SETMASK, self._blocked)
         os.umask(self._umask)
         _forget_event_loop()
+        with contextlib.suppress(Exception):  # such as a directory that is gone: it is not as it was
+            if [read() for read in self._reads] == self._values:
+                return
         for read, write, value in self._kept:
             try:
                 if read() == value:
@@ -64,12 +71,14 @@ def seed_anew() -> None:
 
 
 def _handlers() -> list[Any]:
-    return [signal.getsignal(number) for number in _SIGNALS]
+    return list(
+        map(_signal.getsignal, _SIGNALS)
+    )  # those of `signal` make an enum of each, which takes ten times as long
 
 
 def _set_handlers(handlers: list[Any]) -> None:
     for number, handler in zip(_SIGNALS, handlers, strict=True):
-        if handler is not None and signal.getsignal(number) != handler:  # None: C code has it
+        if handler is not None and _signal.getsignal(number) != handler:  # None: C code has it
             signal.signal(number, handler)
 
 

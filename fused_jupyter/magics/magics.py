@@ -1,4 +1,4 @@
-"""`%%fused_udf`, `%fused_udfs`, `%fused_env`, `%fused_top` and `%fused_doctor`."""
+"""`%%fused_udf`, `%fused_udfs`, `%fused_env`, `%fused_top`, `%fused_client` and `%fused_doctor`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from fused_jupyter.api.headers import header_modules
 from fused_jupyter.api.udf import Udf
 from fused_jupyter.api.variables import use_variables
 from fused_jupyter.errors import ArgumentError, UdfDefinitionError
+from fused_jupyter.magics.client import describe, describe_with_key, drop_environment, set_environment
 from fused_jupyter.magics.doctor import Doctor
 from fused_jupyter.magics.environment import EnvironmentListing, choose_environment
 from fused_jupyter.magics.listing import UdfListing
@@ -22,6 +23,8 @@ from fused_jupyter.runtime import KernelRuntime
 from fused_jupyter.udfs import KERNEL_ENGINE, Choices, declared_uses, names_to_use, parse, parse_max_age
 
 _ENGINES = ("local", KERNEL_ENGINE)
+_CLIENT = {"env": set_environment, "drop": drop_environment, "show": describe_with_key}
+"""Options of `%fused_client`."""
 
 
 @magics_class
@@ -109,6 +112,23 @@ class FusedMagics(Magics):
         """
         said = parse_argstring(self.fused_top, line)
         return Top.of(self._runtime) if said.once else live_top(self._runtime, self._cells)
+
+    @magic_arguments()
+    @argument("--env", action="store_true", help="Set its variables for processes that this kernel starts.")
+    @argument("--drop", action="store_true", help="Take these variables away again.")
+    @argument("--show", action="store_true", help="Print the lines with the key in them; clear the output afterwards.")
+    @line_magic
+    def fused_client(self, line: str) -> None:
+        """Print three lines with which Fused's own client, in another program, uses this server.
+
+        The key that it needs stays out of the notebook, unless `--show` asks for it.
+        """
+        said = parse_argstring(self.fused_client, line)
+        for name, tell in _CLIENT.items():
+            if getattr(said, name):
+                print(tell(self._runtime))  # noqa: T201 - its purpose
+                return
+        print(describe(self._runtime))  # noqa: T201 - its purpose
 
     @line_magic
     def fused_doctor(self, line: str) -> Doctor:

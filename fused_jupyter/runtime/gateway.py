@@ -19,6 +19,7 @@ from fused_jupyter.errors import (
 )
 from fused_jupyter.runtime.activity import Activity
 from fused_jupyter.runtime.answers import Answers, Found, Wish, with_etag
+from fused_jupyter.runtime.asked import asks, with_request
 from fused_jupyter.runtime.domains import Domains, Layer
 from fused_jupyter.runtime.flights import Flights, tell
 from fused_jupyter.runtime.keys import Keys
@@ -250,6 +251,7 @@ class Gateway:
             id=run.id,
             is_told=is_told,
             max_age=request.max_age,
+            recheck=answer.recheck or asks(request.definition),
             kernel=self._kernel_id,
             digest=request.definition.digest,
         )
@@ -261,7 +263,7 @@ class Gateway:
 
     def _request(self, run: Run, body: bytes) -> _Request:
         definition, limits = self._definition(run)
-        run = _without_names_of_clients(run, definition)
+        run = with_request(definition, _without_names_of_clients(run, definition))
         if limits is not None:
             run = within(limits, run)
         if run.tile is not None:
@@ -324,6 +326,8 @@ class Gateway:
         digest = request.definition.digest
         reply, body = found.reply(request.run, max_age=request.max_age, kernel=self._kernel_id, digest=digest)
         self.counts["not_modified"] += reply.status == 304
+        if asks(request.definition):  # others than this host do not tell whose answer it is
+            reply = replace(reply, recheck=True)
         return cut(request.run, reply, body)
 
     async def _join(self, request: _Request, body: bytes, on_text: OnText | None) -> Made:

@@ -7,7 +7,6 @@ import hashlib
 import secrets
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
 
 from jupyter_server.auth.decorator import allow_unauthenticated
 from tornado import web
@@ -18,14 +17,12 @@ from fused_jupyter.server_ext import hosted, pages, shared
 from fused_jupyter.server_ext.base import FusedHandler
 from fused_jupyter.server_ext.monitoring import HealthHandler, MetricsHandler, RunHandler, RunsHandler
 from fused_jupyter.server_ext.policy import may_execute
-from fused_jupyter.server_ext.requests import first, parse_body, parse_tile, tile_extension
+from fused_jupyter.server_ext.requests import first, parse_body, parse_tile
 from fused_jupyter.server_ext.responses import redacted
 from fused_jupyter.wire import PROTOCOL
 
 _STATIC = Path(__file__).parent.parent / "widgets" / "static"
 _STATIC_NAMES = frozenset({"map.js"})
-_VECTOR_TILES = frozenset({"mvt", "pbf"})
-_NOT_PASSED_ON = frozenset({"", "format", "kernel", "token", "_xsrf"})
 
 
 class PingHandler(FusedHandler):
@@ -112,44 +109,6 @@ class TileHandler(FusedHandler):
     head = get
 
 
-class TileJsonHandler(FusedHandler):
-    """`GET|HEAD fused/run/tiles/<udf>/tilejson.json`: TileJSON 3.0 for map libraries."""
-
-    route = "tilejson"
-
-    @may_execute
-    async def get(self, udf: str) -> None:
-        """The tile address, pinned to the kernel that answers now; other arguments are passed on."""
-        host = await self.hosts.find(udf, first(self.request.query_arguments, "kernel"))
-        extension = tile_extension(self.request.query_arguments)
-        described = {
-            "tilejson": "3.0.0",
-            "name": udf,
-            "description": host.udfs[udf].get("description", ""),
-            "tiles": [self._template(udf, extension, kernel=host.kernel_id)],
-            "minzoom": 0,
-            "maxzoom": 22,
-            "bounds": [-180.0, -85.0511287798066, 180.0, 85.0511287798066],
-        }
-        if extension in _VECTOR_TILES:
-            # The fields are known only once a tile has run; an empty object says so (TileJSON 3.0, 3.3.2).
-            described["vector_layers"] = [{"id": "udf", "fields": {}}]
-        self.send_json(described)
-
-    head = get
-
-    def _template(self, udf: str, extension: str, *, kernel: str) -> str:
-        passed_on = [
-            (name.encode("latin-1"), value)
-            for name, values in self.request.query_arguments.items()
-            if name not in _NOT_PASSED_ON
-            for value in values
-        ]
-        root = f"{self.request.protocol}://{self.request.host}{self.base_url}fused/run/tiles"
-        search = urlencode([("kernel", kernel), *passed_on])
-        return f"{root}/{udf}/{{z}}/{{x}}/{{y}}{extension and '.'}{quote(extension, safe='')}?{search}"
-
-
 class SharedTileHandler(FusedHandler):
     """`GET|HEAD fused/<token>/run/tiles/<z>/<x>/<y>[.<ext>]`: tiles for who has a token of that UDF."""
 
@@ -224,7 +183,8 @@ class MissingHandler(FusedHandler):
     async def get(self) -> None:
         """Say what is here."""
         raise UnknownUdfError(
-            "no such route; there are fused/ping, fused/udfs, fused/run/file/<udf>, fused/run/tiles/<udf>/<z>/<x>/<y>"
+            "no such route; there are fused/udfs, fused/run/file/<udf>, fused/run/tiles/<udf>/<z>/<x>/<y> and more, "
+            "which fused/openapi.json lists"
         )
 
     head = get
@@ -240,9 +200,8 @@ ROUTES = [
     (r"/fused/runs", RunsHandler),
     (r"/fused/runs/([0-9a-f]{12})", RunHandler),
     (r"/fused/udfs", UdfsHandler),
-    (r"/fused/udfs/([^/]+)", UdfHandler),
+    (r"/fused/udfs/([^/.]+)", UdfHandler),
     (rf"/fused/run/file/([^/.]+){_EXTENSION}", FileHandler),
-    (r"/fused/run/tiles/([^/]+)/tilejson\.json", TileJsonHandler),
     (rf"/fused/run/tiles/([^/]+)/{_XYZ}{_EXTENSION}", TileHandler),
     (rf"/fused/(fsh_[A-Za-z0-9_-]+)/run/tiles/{_XYZ}{_EXTENSION}", SharedTileHandler),
     (r"/fused/static/([^/]+)", StaticHandler),

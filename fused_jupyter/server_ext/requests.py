@@ -99,11 +99,30 @@ def make_run(
         dtype_out_raster=for_rasters,
         dtype_out_vector=for_tables,
         accept=_accepted(headers) if is_open else None,
+        headers=passed_on(headers),
         cache_max_age=first(query, "cache_max_age"),
         if_none_match=without_codings(headers.get("If-None-Match", "")) or None if is_read else None,
         part=_part(method, headers),
         if_range=headers.get("If-Range") if is_read else None,
     )
+
+
+def passed_on(headers: Mapping[str, str]) -> dict[str, str] | None:
+    """Headers that a UDF may see: what the client says of itself, and what somebody means for the UDF; never a secret.
+
+    >>> passed_on({"Accept-Language": "de", "Cookie": "a=b", "X-Fused-Theme": "dark", "X-Fused-Client": "7f"})
+    {'accept-language': 'de', 'x-fused-theme': 'dark'}
+    """
+    names = [name for name in headers if _may_be_seen(name.lower())][:_MOST_HEADERS]
+    return {name.lower(): headers[name][:_LONGEST_HEADER] for name in names} or None
+
+
+def _may_be_seen(name: str) -> bool:
+    return name in _HEADERS or (name.startswith("x-fused-") and name != CLIENT_HEADER.lower())
+
+
+_HEADERS = frozenset({"accept-language", "content-type", "origin", "user-agent"})
+_MOST_HEADERS, _LONGEST_HEADER = 20, 1000
 
 
 def names_format(run: Run) -> bool:

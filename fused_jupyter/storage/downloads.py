@@ -25,6 +25,7 @@ from filelock import FileLock
 
 from fused_jupyter.errors import DownloadError
 from fused_jupyter.storage.addresses import identity, scheme, shown
+from fused_jupyter.storage.fd import current_files
 from fused_jupyter.storage.sources import Answer, LocalFile, Source, SourceError, Version
 
 TRIES = 4
@@ -65,7 +66,7 @@ def download(url: str, target: Path, *, records: Path, tell: Tell) -> None:
     origin = _origin(url)
     if record.tells(origin):
         return
-    if scheme(url) in {"", "file"} and Path(origin) == target and target.is_file():
+    if scheme(url) in _LOCAL and Path(origin) == target and target.is_file():
         return  # it lies there already
     source = source_of(url)
     asked = time.time()
@@ -243,10 +244,12 @@ def _fit(one: Version, other: Version) -> bool:
 
 def _origin(url: str) -> str:
     """What two addresses of one file have in common."""
-    return str(_path(url)) if scheme(url) in {"", "file"} else identity(url)
+    return str(_path(url)) if scheme(url) in _LOCAL else identity(url)
 
 
 def _path(url: str) -> Path:
+    if scheme(url) == "fd":
+        return current_files().place(url).path
     path = unquote(urlsplit(url).path) if scheme(url) else os.path.expanduser(url)  # noqa: PTH111 - a Path raises where there is no such user
     return Path(os.path.abspath(path))  # noqa: PTH100 - links stay as they are
 
@@ -272,9 +275,12 @@ _SOURCES: dict[str, Callable[[str], Source]] = {
     "http": _web,
     "s3": _bucket,
     "gs": _bucket,
+    "fd": _file,
     "file": _file,
     "": _file,
 }
+_LOCAL = frozenset({"", "file", "fd"})
+"""Schemes of files of this machine."""
 
 
 def _make_directories(target: Path, records: Path) -> None:

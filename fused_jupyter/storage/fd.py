@@ -172,8 +172,9 @@ class Files:
         from obstore.exceptions import BaseError
 
         path = self.file(url)
+        store = _store(path.parent)
         try:
-            return bytes(_store(path.parent).get(path.name).bytes())
+            return bytes(store.get(path.name).bytes())
         except (BaseError, OSError) as exc:
             raise MissingFileError(f"{url} cannot be read: {_first_line(exc)}") from exc
 
@@ -198,8 +199,9 @@ class Files:
         from obstore.exceptions import BaseError
 
         path = self._target(url)
+        store = _store(path.parent)
         try:
-            _store(path.parent).put(path.name, content)
+            store.put(path.name, content)
         except (BaseError, OSError) as exc:
             raise ArgumentError(f"path: {url} cannot be written: {_first_line(exc)}") from exc
 

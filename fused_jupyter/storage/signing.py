@@ -10,8 +10,15 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote, urlencode
 
 from fused_jupyter.errors import AccessError
+from fused_jupyter.storage.fd import FD, MOUNT
+
+READ_SECONDS = 12 * 3600
+"""How long an address opens a file."""
+WRITE_SECONDS = 3600
+"""How long an upload may begin."""
 
 READ = "GET"
 WRITE = "POST"
@@ -47,6 +54,17 @@ class Permit:
         text = b"".join(b"%d:%s" % (len(part), part) for part in parts)
         return hmac.new(secret, text, hashlib.sha256).hexdigest()
 
+    def address(self, secret: bytes) -> str:
+        """The address, below that of the extension's routes. It ends with the file's name, as some readers look there.
+
+        Twin: server_ext/hosted/files.py.
+
+        >>> Permit(url="fd://data/a b.csv", method=READ, expires=2_000_000_000).address(b"s").partition("&")[0]
+        'server/v1/files/signed/fd/data/a%20b.csv?expires=2000000000'
+        """
+        root, key = ("fd", self.url[len(FD) :]) if self.url.startswith(FD) else ("mount", self.url[len(MOUNT) :])
+        return f"server/v1/files/signed/{root}/{quote(key)}?{urlencode(self.query(secret))}"
+
     def query(self, secret: bytes) -> dict[str, str]:
         """What the address carries behind its path."""
         length = {} if self.length is None else {"length": str(self.length)}
@@ -74,6 +92,16 @@ def read_permit(url: str, method: str, query: Mapping[str, str], *, secret: byte
     if not is_right or permit.expires <= time.time():
         raise AccessError(_REFUSAL)
     return permit
+
+
+def reading_permit(url: str) -> Permit:
+    """What lets somebody read a file, from now on."""
+    return Permit(url=url, method=READ, expires=int(time.time()) + READ_SECONDS)
+
+
+def writing_permit(url: str, *, length: int) -> Permit:
+    """What lets somebody write a file of at most so many bytes, from now on."""
+    return Permit(url=url, method=WRITE, expires=int(time.time()) + WRITE_SECONDS, length=length)
 
 
 def signing_secret(directory: Path) -> bytes:

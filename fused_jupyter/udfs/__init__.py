@@ -12,7 +12,14 @@ from fused_jupyter.udfs.coercers import (
     parse_json,
 )
 from fused_jupyter.udfs.coercion import coerce, shown
-from fused_jupyter.udfs.definition import KERNEL_ENGINE, HeaderModule, SourceDigest, UdfDefinition
+from fused_jupyter.udfs.definition import (
+    COLLECTION,
+    DEFAULT_COLLECTION,
+    KERNEL_ENGINE,
+    HeaderModule,
+    SourceDigest,
+    UdfDefinition,
+)
 from fused_jupyter.udfs.max_age import parse_max_age
 from fused_jupyter.udfs.parameters import Parameter
 from fused_jupyter.udfs.parsing import (
@@ -33,6 +40,8 @@ from fused_jupyter.udfs.texts import plain, text_of
 
 __all__ = [
     "COERCERS",
+    "COLLECTION",
+    "DEFAULT_COLLECTION",
     "KERNEL_ENGINE",
     "MISFITS",
     "Choices",

@@ -13,7 +13,12 @@ from fused_jupyter.udfs.parameters import Parameter, schema_of
 
 SourceDigest = NewType("SourceDigest", str)
 """SHA-256 in hex of all that makes a UDF give what it gives: name, entry point, source, header modules, directory,
-default parameters, the notebook's variables that it uses, and whether it runs in the kernel."""
+default parameters, the notebook's variables that it uses, whether it runs in the kernel, and its collection."""
+
+COLLECTION = "fused:collection"
+"""Of the metadata: the collection in which it is saved. There it finds others by their names, so that it counts."""
+DEFAULT_COLLECTION = "default"
+"""The collection that is always there; also what is in none finds others in it."""
 
 KERNEL_ENGINE = "kernel"
 """Of all engines that a UDF may name the one that means another place than a worker of this machine."""
@@ -56,7 +61,7 @@ class UdfDefinition:
     directory: str = ""
     """Where relative paths start: the notebook's working directory when the cell ran."""
     metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    """What is kept with it for others, as JSON; it changes nothing that the UDF gives."""
+    """What is kept with it for others, as JSON; but for `COLLECTION` it changes nothing that the UDF gives."""
     default_parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """By parameter, the value where a call gives none, as JSON; `parameters` show them as their defaults."""
     placement: Mapping[str, Any] = field(default_factory=dict, hash=False)
@@ -72,6 +77,8 @@ class UdfDefinition:
         headers = [(header.module_name, header.source) for header in self.headers]
         content: list[Any] = [self.name, self.entrypoint, self.source, headers, self.directory]
         content += [dict(self.default_parameters), dict(self.uses), self.runs_in_kernel]
+        if (collection := self.metadata.get(COLLECTION, DEFAULT_COLLECTION)) != DEFAULT_COLLECTION:
+            content.append(collection)
         text = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
         object.__setattr__(self, "digest", SourceDigest(hashlib.sha256(text).hexdigest()))
 

@@ -11,7 +11,14 @@ import orjson
 import pytest
 
 import fused_jupyter as fused
-from fused_jupyter.errors import UdfDefinitionError, UdfExistsError, UdfNotFoundError, UdfRuntimeError, UnknownUdfError
+from fused_jupyter.errors import (
+    UdfDefinitionError,
+    UdfExistsError,
+    UdfNotFoundError,
+    UdfRuntimeError,
+    UnknownTokenError,
+    UnknownUdfError,
+)
 from fused_jupyter.runtime import current
 from fused_jupyter.udfs import HeaderModule, UdfDefinition
 
@@ -32,7 +39,9 @@ def horses(n: int = 2):
 
 @pytest.fixture(autouse=True)
 def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing is saved."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FUSED_DATA_DIRECTORY", str(tmp_path / "data"))
 
 
 @pytest.fixture(autouse=True)
@@ -136,11 +145,11 @@ def test_home_is_known(horses: fused.Udf, tmp_path: Path, monkeypatch: pytest.Mo
         (Path("nowhere"), UdfNotFoundError, "there is no nowhere"),
         ("horse", UnknownUdfError, "did you mean horses.*and there is no file or folder 'horse' in /"),
         ("me@example.com/horses", UdfNotFoundError, "a UDF of another account cannot be loaded"),
-        ("team/horses", UdfNotFoundError, "there is no file or folder 'team/horses'"),
+        ("team/horses", UdfNotFoundError, "no UDF is saved yet.* there is no file or folder 'team/horses'"),
         ("https://github.com/fusedio/udfs/tree/main/public/common/", UnknownUdfError, "clone the repository"),
         ("s3://bucket/x.zip", UnknownUdfError, "cannot be loaded from a web address yet"),
-        ("fsh_1a2b3c", UnknownUdfError, "cannot be loaded by a token yet"),
-        ("a" * 64, UnknownUdfError, "cannot be loaded by a token yet"),
+        ("fsh_1a2b3c", UnknownTokenError, "none of your saved UDFs"),
+        ("a" * 64, UnknownTokenError, "none of your saved UDFs"),
         ("x" * 100_000, UnknownUdfError, "no UDF is called 'xxx"),
         ("\0", UnknownUdfError, "no UDF is called"),
         ("~no-such-user", UnknownUdfError, "no UDF is called"),

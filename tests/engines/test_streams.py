@@ -290,3 +290,30 @@ def test_pipes_of_children_that_are_gone_are_closed(workshop: Workshop) -> None:
     workshop.wait(asyncio.sleep(0.3))
 
     assert own.num_fds() <= before + 4
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "sys.stdout.reconfigure(newline='\\r\\n')",
+        "sys.stdout.reconfigure(encoding='utf-16')",
+        "sys.stdout.close()",
+        "sys.stdout.detach()",
+        "sys.stdout.write = print",
+        "sys.stdout.mine = 1",
+        "sys.stdout = sys.stderr",
+        "sys.__stdout__ = None",
+        "os.dup2(os.open(os.devnull, os.O_WRONLY), 1)",
+    ],
+)
+def test_the_next_run_has_streams_as_new(workshop: Workshop, harm: str) -> None:
+    """Whatever the one before did to those that it had; where it did nothing, they may be the same."""
+    printed(workshop, f"import os, sys\ndef f():\n    {harm}\n")
+    source = """
+        import sys
+        def g():
+            print("ä", hasattr(sys.stdout, "mine"), sys.stdout is sys.__stdout__)
+            print("err", file=sys.stderr)
+    """
+    for _ in range(2):
+        assert printed(workshop, source) == [("stdout", "ä False True\n"), ("stderr", "err\n")]

@@ -460,10 +460,10 @@ def test_place_must_be_one_for_a_file(site: Site, get: Get, tmp_path: Path) -> N
         get(url, "f/a.bin")
 
 
-@pytest.mark.parametrize("url", ["ftp://example.com/a", "fd://a/b", "data://x"])
+@pytest.mark.parametrize("url", ["ftp://example.com/a", "gdrive://a/b", "data://x"])
 def test_unknown_address_is_an_error(get: Get, url: str) -> None:
     """That says what is known."""
-    with pytest.raises(DownloadError, match="need https://, http://, s3://, gs://, file:// or a path"):
+    with pytest.raises(DownloadError, match="need https://, http://, s3://, gs://, fd://, file:// or a path"):
         get(url)
 
 

@@ -132,7 +132,8 @@ def test_list_tells_what_is_there(files: Files, root: Path) -> None:
     a, empty = files.list("fd://data")
 
     assert (a.url, a.file_name, a.is_directory, a.size) == ("fd://data/a.csv", "a.csv", False, 3)
-    assert a.last_modified is not None and a.last_modified.isoformat() == "2023-11-14T22:13:20+00:00"
+    assert a.last_modified is not None
+    assert a.last_modified.isoformat() == "2023-11-14T22:13:20+00:00"
     assert (empty.url, empty.is_directory, empty.size) == ("fd://data/empty/", True, None)
     assert [entry.url for entry in files.list("fd://data/a.csv")] == ["fd://data/a.csv"]
     assert files.list("fd://nowhere/") == []
@@ -157,7 +158,7 @@ def test_file_is_replaced_whole(files: Files, root: Path, tmp_path: Path) -> Non
     assert files.get("fd://a") == b"two"
     files.put("fd://a", tmp_path / "source")
     assert files.get("fd://a") == b"three"
-    assert os.listdir(root) == ["a"]
+    assert [path.name for path in root.iterdir()] == ["a"]
 
 
 @pytest.mark.parametrize("url", ["fd://", "fd://data/", "fd://data"])
@@ -263,7 +264,7 @@ def test_draft_appears_when_it_is_committed(files: Files, root: Path) -> None:
     files.commit("fd://data/a", name)
 
     assert files.get("fd://data/a") == b"12"
-    assert os.listdir(root / ".fused-drafts") == []
+    assert not any((root / ".fused-drafts").iterdir())
     with pytest.raises(MissingFileError, match="begin it again"):
         files.commit("fd://data/a", name)
 
@@ -289,13 +290,12 @@ def test_draft_has_a_name_of_ours(name: str, files: Files) -> None:
     assert files.get("fd://a") == b"1"
 
 
-def test_old_drafts_go_with_the_next(files: Files, root: Path) -> None:
+def test_old_drafts_go_with_the_next(files: Files) -> None:
     """What an upload of yesterday left does not stay for ever."""
     old = files.draft("fd://a", files.begin("fd://a"))
     os.utime(old, (time.time() - 90_000, time.time() - 90_000))
     young = files.begin("fd://a")
 
-    assert os.listdir(root / ".fused-drafts") == sorted({young}) or not old.exists()
     assert not old.exists()
     assert files.draft("fd://a", young).exists()
 
@@ -310,7 +310,9 @@ def test_forked_process_is_told_instead_of_waiting(files: Files) -> None:
             files.get("fd://a")
         except DownloadError:
             os.write(writer, b"told")
-        os._exit(0)
+        finally:
+            os._exit(0)
+    os.close(writer)
     os.waitpid(child, 0)
 
     assert os.read(reader, 9) == b"told"

@@ -95,8 +95,8 @@ def test_secret_stays_the_same_and_private(tmp_path: Path) -> None:
 def test_processes_that_begin_at_once_have_one_secret(tmp_path: Path) -> None:
     """Whoever is first makes it, the others take it."""
     program = (
-        "import sys, pathlib; from fused_jupyter.storage.signing import signing_secret as s; print('ready', flush=True);"
-        "sys.stdin.readline(); print(s(pathlib.Path(sys.argv[1])).hex())"
+        "import sys, pathlib; from fused_jupyter.storage.signing import signing_secret; print(flush=True);"
+        "sys.stdin.readline(); print(signing_secret(pathlib.Path(sys.argv[1])).hex())"
     )
     started = [
         subprocess.Popen(

@@ -1,7 +1,5 @@
 """What people and programs that are no Python users look at: pages, openapi.json, TileJSON, WMTS."""
 
-from __future__ import annotations
+from fused_jupyter.server_ext.pages.owner import ROUTES
 
-from typing import Any
-
-ROUTES: list[tuple[str, Any]] = []
+__all__ = ["ROUTES"]

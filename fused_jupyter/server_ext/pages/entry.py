@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from fused_jupyter.errors import UnknownUdfError
 from fused_jupyter.server_ext.hosts import Host
 from fused_jupyter.wire import Limits
+from fused_jupyter.wire.host_settings import SAVED
 
 MEDIA_TYPES = {
     "json": "application/json",
@@ -97,16 +97,6 @@ class Entry:
         """Parameters without a default."""
         return frozenset(self.schema.get("required", ()))
 
-    def own(self, udf: str) -> Self:
-        """This entry, if it is of that UDF.
-
-        Raises:
-            UnknownUdfError: it is of another one.
-        """
-        if self.name != udf:
-            raise UnknownUdfError(f"there is no {udf!r} here")
-        return self
-
 
 def entries_of(hosts: Iterable[Host]) -> list[Entry]:
     """One entry for each name, as a request without a kernel finds it: the newest one of a kernel, else the saved one.
@@ -117,17 +107,24 @@ def entries_of(hosts: Iterable[Host]) -> list[Entry]:
     found: dict[str, dict[str, Any]] = {}
     for host in hosts:
         for name, summary in host.udfs.items():
-            if name not in found or (
-                not host.is_saved and summary["registered_at"] > found[name]["registered_at"]
-            ):
+            if name not in found or (host.kernel_id != SAVED and _since(summary) > _since(found[name])):
                 found[name] = {**summary, "kernel": host.kernel_id}
     return [owned(found[name]) for name in sorted(found)]
 
 
-def owned(summary: Mapping[str, Any]) -> Entry:
-    """The entry of a UDF at the addresses of its owner, below `fused/`."""
+def owned(summary: Mapping[str, Any], *, root: str = "") -> Entry:
+    """The entry of a UDF at the addresses of its owner.
+
+    Args:
+        summary: the `UdfSummary`.
+        root: the way to `fused/`.
+    """
     name = summary["name"]
-    return Entry.of(summary, file=f"run/file/{name}", tiles=f"run/tiles/{name}")
+    return Entry.of(summary, file=f"{root}run/file/{name}", tiles=f"{root}run/tiles/{name}")
+
+
+def _since(summary: Mapping[str, Any]) -> float:
+    return float(summary["registered_at"])
 
 
 def _allowed(schema: Mapping[str, Any], names: tuple[str, ...] | None) -> Mapping[str, Any]:
