@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from fused_jupyter._version import __version__
 
 if TYPE_CHECKING:
-    from fused_jupyter import api, errors, types
+    from fused_jupyter import api, context, core, errors, types
     from fused_jupyter.api.cache import cache
     from fused_jupyter.api.decorator import udf
     from fused_jupyter.api.environment import set_env
@@ -55,6 +55,8 @@ __all__ = [
     "cache_info",
     "cancel",
     "clear_cache",
+    "context",
+    "core",
     "download",
     "errors",
     "file_path",
@@ -99,7 +101,7 @@ _HOMES = {
     "udf": "fused_jupyter.api.decorator",
     "unload_ipython_extension": "fused_jupyter.magics",
 }
-_MODULES = frozenset({"api", "errors", "types"})
+_MODULES = frozenset({"api", "context", "core", "errors", "types"})
 
 
 def __getattr__(name: str) -> Any:  # whatever the name stands for

@@ -122,13 +122,13 @@ class JupyterHub:
         """What it, its proxy and the servers have logged."""
         return self.log_path.read_text(errors="replace")
 
-    def ask(self, method: str, path: str) -> Any:
+    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """A request to the Hub's API as its administrator; gives the parsed body, None for an empty one."""
         request = urllib.request.Request(
             f"{self.origin}{BASE_URL}hub/api/{path}",
             method=method,
             headers={"Authorization": f"token {self._admin}"},
-            data=b"" if method == "POST" else None,
+            data=json.dumps(body or {}).encode() if method == "POST" else None,
         )
         with urllib.request.urlopen(request, timeout=30) as response:
             return json.loads(response.read() or "null")
@@ -159,6 +159,7 @@ class JupyterHub:
                 "authenticator_class": "dummy",
                 "spawner_class": "simple",
                 "services": [{"name": "tests", "api_token": self._admin}],
+                "tornado_settings": {"slow_spawn_timeout": 0},  # all servers start at the same time
                 "load_roles": [{"name": "admin", "services": ["tests"]}],
             },
             "ConfigurableHTTPProxy": {"command": [str(PROXY)], "api_url": f"http://127.0.0.1:{free_port()}"},

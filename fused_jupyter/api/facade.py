@@ -15,7 +15,7 @@ from fused_jupyter.api.tokens import Changes, UdfAccessToken, UdfAccessTokenList
 from fused_jupyter.api.udf import Udf
 from fused_jupyter.errors import ArgumentError
 from fused_jupyter.storage.saved import ID
-from fused_jupyter.udfs import UdfDefinition
+from fused_jupyter.udfs import UdfDefinition, renamed
 
 if TYPE_CHECKING:
     from fused_jupyter.storage import Collection
@@ -93,7 +93,7 @@ def save_udf(
 ) -> Udf:
     """Save a UDF, see `Udf.to_fused`; `slug` is another name for it."""
     if slug is not None and slug != udf.name:
-        udf = udf.register(slug)
+        udf = Udf(renamed(udf.definition, slug))
     return udf.to_fused(overwrite, collection_name=collection_name, create_collection=create_collection)
 
 

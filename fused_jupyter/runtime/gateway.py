@@ -99,6 +99,7 @@ class Gateway:
         self._by_name: dict[str, UdfDefinition] = {}
         self._registered_at: dict[str, float] = {}
         self._saved = saved
+        self._seen_saved: list[tuple[str, int]] = []
         self.shares = Shares(saved)
         """What tokens open."""
         self._flights: Flights[Made] = Flights()
@@ -125,12 +126,11 @@ class Gateway:
         self._note_environment()
 
     async def look_around(self) -> bool:
-        """Whether variables changed or answers were deleted since the last look: then what others keep is void."""
-        if await asyncio.to_thread(self.answers.note_deletions):
-            self.epoch += 1
-            self._note_environment()
-            return True
-        return self._note_environment()
+        """Whether variables or saved UDFs changed or answers were deleted: then what others keep is void."""
+        are_deleted = await asyncio.to_thread(self.answers.note_deletions)
+        is_saved_anew = self._saved is not None and await asyncio.to_thread(self._note_saved, self._saved)
+        self.epoch += are_deleted or is_saved_anew
+        return self._note_environment() or are_deleted or is_saved_anew
 
     async def describe_results(self) -> dict[str, Any]:
         """What is kept, and how much it helped since the host began."""
@@ -167,6 +167,10 @@ class Gateway:
                     self.activity.hit(definition.name, "server", count=int(count))
         except (KeyError, TypeError, ValueError) as exc:
             raise ProtocolError("what was counted elsewhere is not told as expected") from exc
+
+    def _note_saved(self, saved: SavedUdfs) -> bool:
+        before, self._seen_saved = self._seen_saved, [(each.id, each.version) for each in saved.all()]
+        return before != self._seen_saved
 
     def _note_environment(self) -> bool:
         before, self._seen_environment = self._seen_environment, self._environment()

@@ -6,6 +6,7 @@ import os
 import sys
 from collections import Counter
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from jupyter_server._tz import utcnow
 from jupyter_server.extension.application import ExtensionApp
@@ -22,6 +23,7 @@ from fused_jupyter.settings import Options
 from fused_jupyter.wire import Announcement
 
 _PACKED_BYTES = 32 << 20
+_HERE = frozenset({"", "0.0.0.0", "::", "localhost", "127.0.0.1"})  # noqa: S104 - compared, not bound
 
 BASE_URL_VARIABLE = "FUSED_JUPYTER_BASE_URL"
 """Tells kernels of this server where the routes are. Twin: runtime/server.py."""
@@ -108,9 +110,10 @@ class FusedExtension(ExtensionApp):
 
     def _write_owner_key(self) -> None:
         server = self._server
-        is_here = server.ip in {"", "0.0.0.0", "::", "localhost", "127.0.0.1"}  # noqa: S104 - compared, not bound
-        url = server.local_url.replace("//localhost:", "//127.0.0.1:", 1) if is_here else server.local_url
-        self.owner_key.write(url=url.partition("?")[0], base_url=server.base_url)
+        url = urlsplit(server.connection_url)  # `local_url` names a page, such as /lab
+        if server.ip in _HERE and not server.sock:
+            url = url._replace(netloc=f"127.0.0.1:{server.port}")
+        self.owner_key.write(url=url.geturl(), base_url=server.base_url)
 
     @property
     def _server(self) -> ServerApp:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import difflib
+import functools
 import math
 import re
 import time
@@ -78,6 +79,8 @@ class Host:
             ProtocolError: no host of ours says such things.
         """
         try:
+            if isinstance(message, Described):
+                self.udfs.clear()
             for udf in message.udfs:
                 registered_at = float(udf["registered_at"])
                 self.udfs[str(udf["name"])] = {**udf, "registered_at": registered_at}
@@ -231,7 +234,7 @@ class Hosts:
         announcement, client, is_new = await self._standing.connected(on_event)
         if is_new or self._saved is None or self._saved.client is not client:
             self._saved = host = Host(announcement, client)
-            learn[0] = host.hear
+            learn[0] = functools.partial(self._hear_of_saved, host)
             for message in news:
                 host.hear(message)
             await self._ask(host)
@@ -275,7 +278,9 @@ class Hosts:
         # The same code may be registered again with another max-age; kept results may be deleted.
         state = f"{host.kernel_id} {host.changed_at} {host.epoch}"
         # What a token allows only the host knows, and it counts how often it is used.
-        known = None if run.share else self._recent.get(state, wanted)
+        # And a saved UDF may be saved anew by somebody who tells nobody.
+        is_kept_here = not run.share and (host is not self._saved or run.digest is not None)
+        known = self._recent.get(state, wanted) if is_kept_here else None
         if known is not None:
             host.note_answered(known[0].digest)
             return cut(run, *known)
@@ -283,7 +288,7 @@ class Hosts:
         # knows better what it means.
         with self._waiting_for(host):
             reply, body = await host.client.reply_to(run)
-        if not run.share:
+        if is_kept_here:
             self._recent.put(state, wanted, reply, body)
         # A host of an older version sends the whole.
         return (reply, body) if reply.length is not None else cut(run, reply, body)
@@ -301,6 +306,13 @@ class Hosts:
     @property
     def _has_saved(self) -> bool:
         return self._standing is not None and self._standing.has_library
+
+    def _hear_of_saved(self, host: Host, news: Published) -> None:
+        """Its news say only that there are some, as saved UDFs may be gone."""
+        host.hear(news)
+        task = asyncio.create_task(self._ask(host))
+        self._watchers.add(task)
+        task.add_done_callback(self._watchers.discard)
 
     async def _saved_one(self, udf: str) -> Host:
         if not self._has_saved:

@@ -11,6 +11,7 @@ from fused_jupyter.errors import (
     BusyError,
     FormatError,
     FusedError,
+    RateError,
     ShareError,
     TileError,
     UdfSerializationError,
@@ -25,7 +26,7 @@ RUN_HEADER = "X-Fused-Run"
 
 _WITHOUT_BODY = frozenset({204, 205, 304})
 
-_TELLABLE = (ArgumentError, TileError, FormatError, ShareError, BusyError)
+_TELLABLE = (ArgumentError, TileError, FormatError, ShareError, BusyError, RateError)
 _WHAT_FAILED = {503: "not available now; try again", 504: "the UDF ran too long and was stopped"}
 
 
@@ -139,7 +140,7 @@ def error_headers(fields: Mapping[str, Any], retry_after: int | None) -> dict[st
         "Referrer-Policy": "no-referrer",
         "Cache-Control": "no-store",
     }
-    if fields.get("status") == 503:
+    if fields.get("status") in {429, 503}:
         headers["Retry-After"] = str(retry_after or 1)
     return headers
 

@@ -20,6 +20,8 @@ class _State:
     changes: int
     by_name: dict[tuple[str, str], SavedUdf]
     """By collection and name, in the order of names."""
+    placed: dict[str, UdfDefinition]
+    """By id, what runs; made once, as each takes the hash of the whole code."""
     tokens: dict[str, Token]
     """By the beginning of the SHA-256 of the secret."""
 
@@ -48,8 +50,9 @@ class Catalogue:
 
     def named(self, name: str) -> UdfDefinition | None:
         """What a name alone means; None where nothing of that name is saved."""
-        saved = self._now().by_name.get((DEFAULT_COLLECTION, name))
-        return None if saved is None else saved.placed
+        state = self._now()
+        saved = state.by_name.get((DEFAULT_COLLECTION, name))
+        return None if saved is None else state.placed[saved.id]
 
     def all(self) -> tuple[SavedUdf, ...]:
         """Those that a name alone means, by name."""
@@ -67,11 +70,10 @@ class Catalogue:
         """
         state = self._now()
         token = state.token(share)
-        name = token.udf_name if token.udf_name is not None and not udf else udf
-        saved = state.by_name.get((token.collection, name))
+        saved = state.by_name.get((token.collection, udf or token.udf_name or ""))
         if saved is None or token.udf_id not in {None, saved.id}:
             raise ShareError(NOTHING)
-        return saved.placed, token.limits
+        return state.placed[saved.id], token.limits
 
     def describe(self, share: str) -> dict[str, Any]:
         """All that a token opens.
@@ -88,7 +90,7 @@ class Catalogue:
         return {
             "kind": token.kind,
             "collection": token.collection,
-            "definitions": [saved.placed for saved in opened],
+            "definitions": [state.placed[saved.id] for saved in opened],
             "limits": token.limits,
             "metadata": token.metadata,
         }
@@ -109,6 +111,7 @@ class Catalogue:
         self._state = _State(
             changes=changes,
             by_name={(saved.collection, saved.name): saved for saved in udfs},
+            placed={saved.id: saved.placed for saved in udfs},
             tokens={token.share[:SHOWN]: token for token in tokens},
         )
         return self._state

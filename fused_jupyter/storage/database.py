@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from fused_jupyter.errors import AccessError, BusyError, FusedError
+from fused_jupyter.errors import AccessError, ArgumentError, BusyError, FusedError
 from fused_jupyter.storage.schema import SCHEMA, SCHEMA_VERSION
 
 _PATIENCE = 10.0
@@ -281,3 +281,7 @@ def _explained(path: Path) -> Iterator[None]:
         code = getattr(exc, "sqlite_errorcode", 0) & 0xFF
         kind, text = _FAULTS.get(code, (FusedError, "{error}"))
         raise kind(f"the library of saved UDFs {path}: {text.format(error=exc, patience=_PATIENCE)}") from exc
+    except UnicodeEncodeError as exc:
+        raise ArgumentError(
+            f"half a character in {exc.object!r}: no text in the library of saved UDFs has that"
+        ) from exc

@@ -61,15 +61,19 @@ def insert(
 
 def find(connection: sqlite3.Connection, token: str) -> Token | None:
     """A token by its secret, its id or its SHA-256."""
+    if not token.isascii():
+        return None
     row = connection.execute(f"{_SELECT} WHERE tokens.id = ?", (token,)).fetchone()
     if row is not None:
         return _token(row)
-    share = hashlib.sha256(token.encode(errors="replace")).hexdigest()
+    share = hashlib.sha256(token.encode()).hexdigest()
     return of_share(connection, share) or of_share(connection, token)
 
 
 def of_share(connection: sqlite3.Connection, share: str) -> Token | None:
     """The token of a SHA-256."""
+    if not share.isascii():
+        return None
     # The index is asked for the part that the id shows anyway.
     ids = [prefix + share[:SHOWN] for prefix in _PREFIXES.values()]
     rows = connection.execute(f"{_SELECT} WHERE tokens.id IN (?, ?)", ids).fetchall()
@@ -78,7 +82,7 @@ def of_share(connection: sqlite3.Connection, share: str) -> Token | None:
 
 def is_of(token: Token, share: str) -> bool:
     """Whether a SHA-256 is that of a token; takes a time that tells nothing."""
-    return hmac.compare_digest(token.share.encode(), share.encode(errors="replace"))
+    return share.isascii() and hmac.compare_digest(token.share, share)
 
 
 def is_open(token: Token) -> bool:

@@ -3,12 +3,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from fused_jupyter.engines.nesting import Level, follow_threads
+from fused_jupyter.engines.nesting import Level, depend_on, follow_threads, running
 from fused_jupyter.errors import FusedError, UdfRecursionError, UdfRuntimeError
+from fused_jupyter.udfs import parse
 
 if TYPE_CHECKING:
     from conftest import Workshop
@@ -188,3 +190,37 @@ def test_level_that_fails_is_left() -> None:
         with pytest.raises(ZeroDivisionError), Level("one"), Level("two"):
             1 / 0  # noqa: B018 - it raises
     assert deepest() == 6
+
+
+@pytest.mark.usefixtures("_following")
+def test_what_inner_calls_read_counts_for_the_outermost(tmp_path: Path) -> None:
+    """As it was before it was read the first time; also from threads; and for no call that comes later."""
+    path, missing = tmp_path / "a", tmp_path / "b"
+    path.write_text("1")
+    before = path.stat()
+
+    with Level("outer") as outer:
+        with Level("inner"):
+            depend_on(path)
+        path.write_text("22")
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(depend_on, path).result()
+            pool.submit(depend_on, missing).result()
+    with Level("later") as later:
+        pass
+    depend_on(path)  # outside of calls, where it means nothing
+
+    assert outer.files == ((str(path), before.st_mtime_ns, 1), (str(missing), 0, -1))
+    assert later.files == ()
+
+
+@pytest.mark.usefixtures("_following")
+def test_running_udf_is_known_in_its_threads() -> None:
+    """The innermost; none outside of calls."""
+    one, two = (parse(f"def {name}(): pass") for name in ("one", "two"))
+
+    with Level("one", one), ThreadPoolExecutor(1) as pool:
+        with Level("two", two):
+            assert running() is two
+        assert running() is pool.submit(running).result() is one
+    assert running() is None

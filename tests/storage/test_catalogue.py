@@ -4,13 +4,14 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fused_jupyter.errors import BusyError, ShareError
-from fused_jupyter.storage import Catalogue, Library
+from fused_jupyter.storage import Catalogue, Library, SavedUdf
 from fused_jupyter.udfs import UdfDefinition
 from fused_jupyter.wire import Limits
 
@@ -42,6 +43,12 @@ def roads(definition: Define) -> UdfDefinition:
     return definition("def roads():\n    return 1")
 
 
+def runs(saved: SavedUdf, definition: UdfDefinition | None = None) -> UdfDefinition:
+    """The code that runs, which knows where it is saved."""
+    place = {"fused:id": saved.id, "fused:collection": saved.collection, "fused:collection_id": saved.collection_id}
+    return replace(definition or saved.definition, metadata=place)
+
+
 @contextmanager
 def refused() -> Iterator[None]:
     with pytest.raises(ShareError) as caught:
@@ -69,12 +76,12 @@ def test_each_change_is_seen_at_once(
     assert catalogue.named("quakes") is None
 
     saved = library.save(quakes)
-    assert catalogue.named("quakes") == quakes
+    assert catalogue.named("quakes") == runs(saved)
     newer = definition("def quakes(n: int = 2):\n    return n")
     library.save(newer, overwrite=True)
-    assert catalogue.named("quakes") == newer
+    assert catalogue.named("quakes") == runs(saved, newer)
     library.restore(saved.id, 1)
-    assert catalogue.named("quakes") == quakes
+    assert catalogue.named("quakes") == runs(saved)
     library.delete(saved.id)
     assert catalogue.named("quakes") is None
 
@@ -109,10 +116,10 @@ def test_token_of_a_udf_opens_its_newest_version(
     library.save(roads)
     secret, token = library.create_token(udf_id=saved.id, limits=Limits(rate=5))
 
-    assert catalogue.opened(sha(secret), "") == catalogue.opened(token.share, "quakes") == (quakes, Limits(rate=5))
+    assert catalogue.opened(sha(secret), "") == catalogue.opened(token.share, "quakes") == (runs(saved), Limits(rate=5))
     newer = definition("def quakes(n: int = 2):\n    return n")
     library.save(newer, overwrite=True)
-    assert catalogue.opened(token.share, "")[0] == newer
+    assert catalogue.opened(token.share, "")[0] == runs(saved, newer)
     for name in ("roads", "nothing", "QUAKES"):
         with refused():
             catalogue.opened(token.share, name)
@@ -123,23 +130,21 @@ def test_token_of_a_udf_in_a_collection_opens_that_one(
 ) -> None:
     """Not the one of the same name elsewhere."""
     library.save(quakes)
-    there = library.save(
-        definition("def quakes(n: int = 2):\n    return n"), collection="maps", create_collection=True
-    )
+    there = library.save(definition("def quakes(n: int = 2):\n    return n"), collection="maps", create_collection=True)
     _, token = library.create_token(udf_id=there.id)
 
-    assert catalogue.opened(token.share, "")[0] == there.definition
+    assert catalogue.opened(token.share, "")[0] == runs(there)
 
 
 def test_token_of_a_collection_opens_what_is_in_it(
     library: Library, catalogue: Catalogue, quakes: UdfDefinition, roads: UdfDefinition
 ) -> None:
     """Now and later, by name; nothing of another collection."""
-    library.save(quakes, collection="maps", create_collection=True)
+    saved = library.save(quakes, collection="maps", create_collection=True)
     library.save(roads)
     _, token = library.create_token(collection="maps")
 
-    assert catalogue.opened(token.share, "quakes")[0] == quakes
+    assert catalogue.opened(token.share, "quakes")[0] == runs(saved)
     for name in ("", "roads"):
         with refused():
             catalogue.opened(token.share, name)
@@ -147,7 +152,7 @@ def test_token_of_a_collection_opens_what_is_in_it(
     library.save(roads, collection="maps")
     library.rename_collection("maps", "charts")
 
-    assert catalogue.opened(token.share, "roads")[0] == roads
+    assert catalogue.opened(token.share, "roads")[0] == runs(library.find("roads", collection="charts"))
 
 
 def test_closed_tokens_open_nothing_from_the_next_request_on(
@@ -173,12 +178,14 @@ def test_closed_tokens_open_nothing_from_the_next_request_on(
     time.sleep(0.25)
     is_refused(expired.share)
     library.update_token(closed.id, enabled=True)
-    assert catalogue.opened(closed.share, "")[0] == quakes
+    assert catalogue.opened(closed.share, "")[0] == runs(saved)
     library.delete(saved.id)
     is_refused(kept.share)
 
 
-@pytest.mark.parametrize("change", [lambda s: s[:-1], lambda s: s + "0", str.upper, lambda s: s[:12], lambda s: s[:12] + "0" * 52])
+@pytest.mark.parametrize(
+    "change", [lambda s: s[:-1], lambda s: s + "0", str.upper, lambda s: s[:12], lambda s: s[:12] + "0" * 52]
+)
 def test_nearly_right_is_wrong(
     library: Library, catalogue: Catalogue, quakes: UdfDefinition, change: Callable[[str], str]
 ) -> None:
@@ -193,15 +200,20 @@ def test_share_is_described(
     library: Library, catalogue: Catalogue, quakes: UdfDefinition, roads: UdfDefinition
 ) -> None:
     """For pages and catalogues of tiles: all that it opens, by name."""
-    library.save(roads, collection="maps", create_collection=True)
+    other = library.save(roads, collection="maps", create_collection=True)
     saved = library.save(quakes, collection="maps")
     said: dict[str, Any] = {"limits": Limits(zooms=(0, 5)), "metadata": {"a": 1}}
     of_udf = library.create_token(udf_id=saved.id, **said)[1]
     of_collection = library.create_token(collection="maps", **said)[1]
 
-    assert catalogue.describe(of_udf.share) == {"kind": "udf", "collection": "maps", "definitions": [quakes], **said}
+    assert catalogue.describe(of_udf.share) == {
+        "kind": "udf",
+        "collection": "maps",
+        "definitions": [runs(saved)],
+        **said,
+    }
     assert catalogue.describe(of_collection.share) == {
-        "kind": "collection", "collection": "maps", "definitions": [quakes, roads], **said,
+        "kind": "collection", "collection": "maps", "definitions": [runs(saved), runs(other)], **said,
     }  # fmt: skip
 
 
@@ -219,5 +231,5 @@ def test_busy_library_is_answered_from_memory(
 
     with monkeypatch.context() as patch:
         patch.setattr(Library, "snapshot", busy)
-        assert catalogue.named("quakes") == quakes
+        assert catalogue.named("quakes") == runs(saved)
     assert catalogue.named("quakes") is None

@@ -211,7 +211,11 @@ def test_unknown_name_gets_advice(library: Library, one: UdfDefinition) -> None:
     library.save(one)
     library.save(replace(one, name="roads"), collection="maps", create_collection=True)
 
-    for name, advice in {"quake": "did you mean quakes", "roads": "there is one in 'maps'", "zz": "there are quakes"}.items():
+    for name, advice in {
+        "quake": "did you mean quakes",
+        "roads": "there is one in 'maps'",
+        "zz": "there are quakes",
+    }.items():
         with pytest.raises(UnknownUdfError, match=f"no UDF '{name}' .*'default'; {advice}"):
             library.find(name)
 

@@ -87,3 +87,14 @@ def test_signature_reads_as_one_writes_it() -> None:
     source = "def quakes(bounds: fused.types.Bounds = None, *, min_mag: float = 4.0, **rest): pass"
 
     assert parse(source).signature == "quakes(bounds: Bounds = None, *, min_mag: float = 4.0, **rest)"
+
+
+def test_collection_counts_as_the_names_in_it_do() -> None:
+    """Of all that is known of where it is saved only that; in `default` it finds what it would find anyway."""
+    udf = parse("def f(): return fused.run('g')")
+
+    def placed(**metadata: str) -> UdfDefinition:
+        return replace(udf, metadata={f"fused:{name}": value for name, value in metadata.items()})
+
+    assert placed(collection="default", id="1").digest == placed(id="2", other="3").digest == udf.digest
+    assert len({placed(collection=name).digest for name in ("default", "a", "b")}) == 3

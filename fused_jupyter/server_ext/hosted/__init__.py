@@ -4,4 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-ROUTES: list[tuple[str, Any]] = []
+from fused_jupyter.server_ext.hosted.files import FILE_ROUTES
+
+ROUTES: list[tuple[str, Any]] = [*FILE_ROUTES]

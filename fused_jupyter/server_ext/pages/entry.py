@@ -32,6 +32,8 @@ MEDIA_TYPES = {
 }
 """Every format → its media type, those first that are asked for most. Twin: formats/catalog.py."""
 
+_DRAWN = ("png", "webp", "jpg", "gif", "avif", "geojson")
+
 DEEPEST_ZOOM = 22
 
 
@@ -91,6 +93,11 @@ class Entry:
         """Schema of each parameter."""
         properties: Mapping[str, Mapping[str, Any]] = self.schema.get("properties", {})
         return properties
+
+    @property
+    def drawn(self) -> tuple[str, ...]:
+        """Formats of its tiles that a page's own map draws, the best first; none where it gives no tiles."""
+        return () if self.spatial is None else tuple(name for name in _DRAWN if name in self.formats)
 
     @property
     def required(self) -> frozenset[str]:

@@ -34,7 +34,7 @@ def form(entry: Entry) -> Element:
     label = new("label", "Format", for_="result-format")
     chooser = new("div", label, new("select", options, id="result-format", name="result-format"), class_="field")
     buttons = [new("button", "Run", type="submit", class_="main", id="run")]
-    if entry.spatial is not None:
+    if entry.drawn:
         buttons.append(new("button", "Show map", type="submit", id="show-map"))
     return new("form", fields, chooser, new("div", buttons, class_="row"), autocomplete="off")
 
@@ -80,9 +80,10 @@ def _boolean(schema: Schema, common: Mapping[str, Any]) -> Element:
 
 def _choice(schema: Schema, common: Mapping[str, Any]) -> Element:
     initial = text_of(schema.get("default"))
-    values = [text_of(value) for value in schema["enum"]]
-    options = [new("option", value or "none", value=value, selected=value == initial) for value in values]
-    if initial not in values:
+    values = [text_of(value) for value in schema["enum"] if value is not None]
+    options = [new("option", value, value=value, selected=value == initial) for value in values]
+    if schema.get("default") is None or initial not in values:
+        # What is not sent keeps its default, whatever that is.
         options.insert(0, new("option", "default", value=initial, selected=True))
     return new("select", options, data_initial=initial, **common)
 

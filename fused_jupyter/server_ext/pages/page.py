@@ -13,10 +13,6 @@ from fused_jupyter.server_ext.pages.form import form
 from fused_jupyter.server_ext.pages.html import data, document, new
 from fused_jupyter.server_ext.pages.tilejson import view_of
 
-_DRAWN = ("png", "webp", "jpg", "gif", "avif", "geojson")
-"""Formats of tiles that the page's own map draws."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """Where a page stands; all addresses, those of entries too, are relative to it: it works behind any proxy."""
@@ -57,7 +53,7 @@ def udf_page(entry: Entry, place: Place) -> bytes:
     )
     sections = [
         columns,
-        *([_map()] if entry.spatial is not None else []),
+        *([_map()] if entry.drawn else []),
         _snippets(),
         data("udf", _told(entry, place)),
     ]
@@ -145,12 +141,11 @@ def _style(place: Place) -> Element:
 
 def _told(entry: Entry, place: Place) -> dict[str, Any]:
     """What the page's script has to know. Twin: assets/page.js."""
-    drawn = ",".join(name for name in _DRAWN if name in entry.formats)
     return {
         "name": entry.name,
         "file": entry.file,
-        "tiles": entry.tiles if entry.spatial is not None and drawn else None,
-        "drawn": drawn,
+        "tiles": entry.tiles if entry.drawn else None,
+        "drawn": ",".join(entry.drawn),
         "first": "json" if "json" in entry.formats else entry.formats[0],
         "zooms": entry.zooms,
         "view": view_of(entry),
