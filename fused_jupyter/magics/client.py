@@ -49,7 +49,7 @@ class ClientAccess:
 
     def lines(self) -> str:
         """Three lines for a program of this user on this machine; they read the key where it lies."""
-        return self._lines(f'__import__("json").load(open({str(self.key_file)!r}))["key"]')
+        return self._lines(f'json.loads(pathlib.Path({str(self.key_file)!r}).read_text())["key"]')
 
     def lines_with_key(self) -> str:
         """The same for any machine that reaches the address, with the key in them."""
@@ -61,8 +61,12 @@ class ClientAccess:
 
     def _lines(self, key: str) -> str:
         fixed = ", ".join(f"{name}={value!r}" for name, value in _FIXED.items())
-        return (
-            f"import os; os.environ.update(FUSED_AUTH_TOKEN={key}, {fixed})\nimport fused\nfused._env({self.address!r})"
+        return "\n".join(
+            [
+                f"import json, os, pathlib; os.environ.update(FUSED_AUTH_TOKEN={key}, {fixed})",
+                "import fused",
+                f"fused._env({self.address!r})",
+            ]
         )
 
 

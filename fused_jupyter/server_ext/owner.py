@@ -13,6 +13,8 @@ import orjson
 from jupyter_server.auth import User
 from jupyter_server.base.handlers import JupyterHandler
 
+from fused_jupyter.server_ext.policy import STOCK_PROVIDERS
+
 _SCHEMES = re.compile(
     r"(?:token|bearer|fused-env-bearer|fused-rtenv-bearer|fused-service-token)\s+(\S+)", re.IGNORECASE
 )
@@ -76,7 +78,12 @@ def recognise_owner(handler: JupyterHandler) -> User | None:
     if not authorization:
         return None
     key: OwnerKey | None = handler.settings.get("fused_owner_key")
-    if key is not None and key.is_in(authorization):
+    if key is None or not key.is_in(authorization):
+        headers["Authorization"] = without_own_scheme(authorization)
+        return None
+    provider = handler.identity_provider
+    if type(provider) in STOCK_PROVIDERS or not provider.token:
         return OWNER
-    headers["Authorization"] = without_own_scheme(authorization)
+    # JupyterHub takes no user from us, and its authorizer wants one of its own; the server's token names its owner.
+    headers["Authorization"] = f"token {provider.token}"
     return None

@@ -18,7 +18,8 @@ P = ParamSpec("P")
 Method = Callable[P, Coroutine[Any, Any, None]]
 
 _AUTHORIZATION = re.compile(r"(?:token|bearer)\s+(\S+)", re.IGNORECASE)
-_STOCK_PROVIDERS = (IdentityProvider, PasswordIdentityProvider)
+STOCK_PROVIDERS = (IdentityProvider, PasswordIdentityProvider)
+"""Jupyter's own, which take a user that we have recognised."""
 
 
 def may_execute(method: Method[P]) -> Method[P]:
@@ -38,7 +39,7 @@ def recognise_token(handler: JupyterHandler) -> User | None:
     and a cookie in every cache. Only Jupyter's own identity providers are known to allow this; any other one is asked.
     """
     provider = handler.identity_provider
-    if type(provider) not in _STOCK_PROVIDERS or not provider.token:
+    if type(provider) not in STOCK_PROVIDERS or not provider.token:
         return None
     match = _AUTHORIZATION.fullmatch(handler.request.headers.get("Authorization", ""))
     if match is None or handler.request.query_arguments.get("token"):

@@ -53,7 +53,8 @@ class Database:
             FusedError: the file is busy, damaged, of a newer version or somebody else's.
         """
         if not self.exists:
-            with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as empty:
+            memory = sqlite3.connect(":memory:", isolation_level=None)
+            with contextlib.closing(memory) as empty, _explained(self.path):
                 _lay_out(empty)
                 yield empty
             return

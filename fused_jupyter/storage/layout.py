@@ -106,7 +106,7 @@ def definition_of_file(files: Files, name: str, *, directory: str = "") -> UdfDe
     definition = definition_of_code(_text(files, name), files, where=f"{files.where}/{name}", directory=directory)
     if definition.name != definition.entrypoint:
         return definition
-    return replace(definition, name=_fitting(PurePosixPath(name).stem))
+    return replace(definition, name=fitting_name(PurePosixPath(name).stem))
 
 
 def definition_of_code(code: str, files: Files, *, where: str = "", directory: str = "") -> UdfDefinition:
@@ -140,7 +140,7 @@ def _by_meta(files: Files, meta: Meta, directory: str) -> UdfDefinition:
 
     code = text(meta.source)
     choices = Choices(
-        name=_fitting(meta.name) if meta.name else None,
+        name=fitting_name(meta.name) if meta.name else None,
         entrypoint=meta.entrypoint or _preferred(code),
         headers=tuple(HeaderModule(module_name=name, source=text(header)) for name, header in meta.headers.items()),
         cache_max_age=meta.cache_max_age,
@@ -201,10 +201,10 @@ def _text(files: Files, name: str) -> str:
         ) from exc
 
 
-def _fitting(name: str) -> str:
+def fitting_name(name: str) -> str:
     """A name that can stand in a URL, from one that any file may have.
 
-    >>> _fitting("my-udf 2"), _fitting("2025"), _fitting("class")
+    >>> fitting_name("my-udf 2"), fitting_name("2025"), fitting_name("class")
     ('my_udf_2', '_2025', 'class_')
     """
     name = _NO_WORD.sub("_", name)

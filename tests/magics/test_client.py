@@ -53,7 +53,7 @@ def test_three_lines_set_up_the_client(tell: types.FunctionType, runtime: Kernel
     """As they are printed, in a program of its own: the address of the API, the key, its scheme."""
     (tmp_path / "fused.py").write_text(FAKE_CLIENT)
     printed = tell(runtime)
-    start = printed.index("import os")
+    start = printed.index("import json")
     lines = "\n".join(printed[start:].splitlines()[:3])
 
     done = subprocess.run([sys.executable, "-c", lines], cwd=tmp_path, capture_output=True, text=True, check=True)

@@ -65,9 +65,9 @@ class Opened:
         return self._entry(found, below)
 
     def _entry(self, summary: Mapping[str, Any], below: str) -> Entry:
+        name = str(summary["name"])
         if self.kind == "udf":
             file, tiles, metadata = f"{below}run/file", f"{below}run/tiles", self.metadata
         else:
-            name = str(summary["name"])
-            file, tiles, metadata = below + name, f"{below}{name}/run/tiles", self.metadata.get(name)
+            file, tiles, metadata = below + name, f"{below}{name}/run/tiles", self.metadata.get(name, {})
         return Entry.of(summary, file=file, tiles=tiles, limits=self.limits, metadata=metadata)

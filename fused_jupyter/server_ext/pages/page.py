@@ -13,6 +13,7 @@ from fused_jupyter.server_ext.pages.form import form
 from fused_jupyter.server_ext.pages.html import data, document, new
 from fused_jupyter.server_ext.pages.tilejson import view_of
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """Where a page stands; all addresses, those of entries too, are relative to it: it works behind any proxy."""

@@ -9,8 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 from jupyter_server.auth.decorator import allow_unauthenticated
+from tornado import web
 
-from fused_jupyter.errors import ShareError
+from fused_jupyter.errors import FusedError, ShareError
+from fused_jupyter.server_ext.base import FusedHandler
 from fused_jupyter.server_ext.pages.openapi import document_of_token
 from fused_jupyter.server_ext.pages.opened import NOTHING, Opened
 from fused_jupyter.server_ext.pages.page import Place, list_page, udf_page
@@ -23,15 +25,37 @@ from fused_jupyter.server_ext.pages.sending import (
     send_tilejson,
 )
 from fused_jupyter.server_ext.pages.wmts import TileRequest, arguments_for, asks_for_tile, standard_parameters
-from fused_jupyter.server_ext.shared import TokenHandler
+from fused_jupyter.server_ext.responses import redacted
 
 _WMTS = "wmts/1.0.0/WMTSCapabilities.xml"
 
 
-class _DescribedHandler(TokenHandler):
+class _DescribedHandler(FusedHandler):
     """What a token opens is asked for first."""
 
     route = "shared-pages"
+
+    async def prepare(self) -> None:  # type: ignore[override]  # as in the base class
+        """A login, if there is one, gives no more rights here, so nobody asks for it and no cookie is set."""
+        self.current_user = self._jupyter_current_user = None
+        if not self.check_host():
+            raise web.HTTPError(403)
+
+    def set_default_headers(self) -> None:
+        """The token in the path is all that opens this: a page elsewhere that has it may read what it opens."""
+        super().set_default_headers()
+        self.set_header("Access-Control-Allow-Origin", "*")
+        self.set_header("Cross-Origin-Resource-Policy", "cross-origin")
+
+    def share_of(self, token: str) -> str:
+        """By what the host knows it.
+
+        Raises:
+            ShareError: this server serves no tokens.
+        """
+        if not self.settings["fused_allow_shares"]:
+            raise ShareError(NOTHING)
+        return hashlib.sha256(token.encode()).hexdigest()
 
     async def opened(self, token: str) -> Opened:
         """What it opens.
@@ -40,6 +64,15 @@ class _DescribedHandler(TokenHandler):
             ShareError: nothing.
         """
         return Opened.of(await self.hosts.describe_share(self.share_of(token)))
+
+    def describe(self, error: FusedError) -> dict[str, Any]:
+        """What went wrong, without the inside of the UDF."""
+        return redacted(error)
+
+    def tell_of_run(self, error: FusedError) -> dict[str, str]:
+        """Nothing; of results the host says nothing of that kind."""
+        del error
+        return {}
 
 
 class SharedOpenApiHandler(_DescribedHandler):

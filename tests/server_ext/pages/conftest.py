@@ -51,15 +51,16 @@ def places(bounds: fused.types.Bounds = None, word: str = "here"):
     import geopandas as gpd
     import shapely
 
-    return gpd.GeoDataFrame({"word": [word], "size": [1.5], "is_big": [True]}, geometry=[shapely.box(-9, -9, 9, 9)], crs=4326)
+    columns = {"word": [word], "size": [1.5], "is_big": [True]}
+    return gpd.GeoDataFrame(columns, geometry=[shapely.box(-9, -9, 9, 9)], crs=4326)
 '''
 
-BROKEN = '''
+BROKEN = """
 @fused.udf
 def broken():
     print("just before")
     raise KeyError("<i>gone</i>")
-'''
+"""
 
 
 @pytest.fixture(scope="session")

@@ -63,10 +63,12 @@ def resolved(document: dict[str, Any], each: dict[str, Any]) -> dict[str, Any]:
         document_of_owner([]),
         document_of_owner([owned(summary())]),
         document_of_token([shared(Limits())], title="t", description=""),
-        document_of_token([shared(Limits(parameters=("whole",), formats=("csv",), zooms=(2, 9)))], title="t", description=""),
+        document_of_token(
+            [shared(Limits(parameters=("whole",), formats=("csv",), zooms=(2, 9)))], title="t", description=""
+        ),
     ],
     ids=["empty", "owner", "token", "limited token"],
-)  # fmt: skip
+)
 def test_the_document_is_openapi_31(document: dict[str, Any]) -> None:
     """By the validator of the specification; each operation has a name of its own, and examples that fit."""
     OpenAPIV31SpecValidator(document).validate()

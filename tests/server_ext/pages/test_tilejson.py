@@ -13,7 +13,9 @@ from fused_jupyter.server_ext.pages.tilejson import sample_tile, tilejson, view_
 
 
 def entry(*, zooms: tuple[int, int] = (0, 22), **metadata: Any) -> Entry:
-    return Entry(name="f", description="what", schema={}, spatial="bounds", file="", tiles="", zooms=zooms, metadata=metadata)
+    return Entry(
+        name="f", description="what", schema={}, spatial="bounds", file="", tiles="", zooms=zooms, metadata=metadata
+    )
 
 
 def told(extension: str = "png", *, zooms: tuple[int, int] = (0, 22), **metadata: Any) -> dict[str, Any]:
