@@ -24,6 +24,8 @@ FusedError                      500
 ├── ProtocolError               502   two versions of fused_jupyter do not understand each other
 ├── AccessError                 403   this caller may not do that
 ├── ShareError                  404   unknown, revoked or expired token
+├── UnknownTokenError           404   the owner asked for a token that is not there
+├── RateError                   429   a token is used more often than it allows
 └── NoServerError               500   no Jupyter server with the extension was found
 """
 

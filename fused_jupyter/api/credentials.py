@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-
+from fused_jupyter import settings
 from fused_jupyter.errors import NoServerError
 from fused_jupyter.runtime import current_kernel
 from fused_jupyter.runtime.server import JupyterServer
@@ -50,8 +48,7 @@ def whoami() -> dict[str, str | None]:
     >>> sorted(whoami())
     ['email', 'handle', 'name']
     """
-    handle = os.environ.get("JUPYTERHUB_USER") or getpass.getuser()
-    return {"email": f"{handle}@localhost", "handle": handle, "name": handle}
+    return {**settings.whoami()}
 
 
 def logout() -> None:

@@ -131,6 +131,7 @@ def load(
         UdfNotFoundError: there is no such file or folder.
         UnknownUdfError: no UDF has that name; or it is one of GitHub or of Fused's cloud.
         UnknownTokenError: it is no token of this user.
+        ShareError: the token is closed or has expired.
         UdfDefinitionError: it is broken, holds no UDF or more than one; the message says which file and why.
 
     >>> double = load('''
@@ -147,7 +148,7 @@ def load(
     from fused_jupyter.api.tokens import UdfAccessToken
 
     if isinstance(source, UdfAccessToken):
-        definition = source.definition
+        definition = resolve(source.reference)
     elif collection_name is not None:
         definition = resolve(os.fspath(source), collection=collection_name)
     else:
@@ -163,15 +164,15 @@ def _definition(source: str | os.PathLike[str], directory: str) -> UdfDefinition
         raise UnknownUdfError(
             f"{text}: a UDF cannot be loaded from a web address yet; clone the repository and load the UDF's folder"
         )
-    from fused_jupyter.api.saved import TOKEN, resolve
+    from fused_jupyter.api.saved import TOKEN, bare, resolve
 
     if TOKEN.fullmatch(text):
         return resolve(text)
     path = Path(os.path.expanduser(text))  # noqa: PTH111 - a Path raises where there is no such user
     if _is(path.is_dir):
-        return definition_of(Folder(path), directory=directory)
+        return bare(definition_of(Folder(path), directory=directory))  # where it came from, it may be saved
     if _is(path.is_file):
-        return _of_file(path, directory)
+        return bare(_of_file(path, directory))
     if path.suffix in {".py", ".zip"} or not isinstance(source, str):
         raise UdfNotFoundError(f"there is no {path}, seen from {directory}")
     if "def " in text:

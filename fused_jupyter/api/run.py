@@ -17,6 +17,7 @@ from fused_jupyter.errors import (
     FusedError,
     HostLostError,
     UdfTimeoutError,
+    UnknownUdfError,
     WorkerLostError,
 )
 from fused_jupyter.runtime import current
@@ -101,6 +102,8 @@ def run(  # noqa: PLR0913 - those of the reference
 
     Raises:
         UnknownUdfError: no UDF of that name.
+        UnknownTokenError: no token of this user or kernel.
+        ShareError: the token is closed or has expired. To its other limits its owner is not held.
         ArgumentError: an argument is unknown, missing or does not fit.
         UdfRuntimeError: the UDF raised; `child_exception_class` says what, `traceback` where, `stdout` and `stderr`
             what it had printed.
@@ -130,7 +133,10 @@ def run(  # noqa: PLR0913 - those of the reference
         "_return_response": _return_response or None,
         "_ignore_unknown_arguments": _ignore_unknown_arguments or None,
     }
-    call = _Call.of(_udf(udf, *name), options, {**arguments, **(parameters or {})})
+    arguments |= parameters or {}
+    if sync is False and isinstance(udf, str) and not _is_registered(udf):
+        return _run_by_name(udf, *name, options=options, arguments=arguments)
+    call = _Call.of(_udf(udf, *name), options, arguments)
     return call.finish(_AwaitedRuns()) if call.is_awaited else _at_once(call.finish(_BlockingRuns()))
 
 
@@ -168,6 +174,8 @@ async def run_async(
     [0, 2, 4]
     """
     arguments = {name: options.pop(name) for name in options.keys() - _OPTIONS} | dict(parameters or {})
+    if isinstance(udf, str):
+        return await _run_by_name(udf, *name, options=options, arguments=arguments)
     return await _Call.of(_udf(udf, *name), options, arguments).finish(_AwaitedRuns())
 
 
@@ -390,6 +398,20 @@ def _at_once(coroutine: Coroutine[Any, Any, T]) -> T:
     raise AssertionError("a blocking run was suspended")
 
 
+async def _run_by_name(*name: str, options: Mapping[str, Any], arguments: Mapping[str, Any]) -> Any:
+    """What a name means may have to be looked up on disk, which is nothing for an event loop."""
+    udf = await asyncio.to_thread(_udf, *name)
+    return await _Call.of(udf, options, arguments).finish(_AwaitedRuns())
+
+
+def _is_registered(name: str) -> bool:
+    try:
+        current().registry.get(name)
+    except UnknownUdfError:
+        return False
+    return True
+
+
 def _udf(udf: Runnable | None, *name: str) -> Udf:
     if isinstance(udf, Udf) and not name:
         return udf
@@ -399,7 +421,7 @@ def _udf(udf: Runnable | None, *name: str) -> Udf:
     if isinstance(udf, str) and len(name) <= 1:
         return Udf(resolve("/".join([udf, *name])))
     if isinstance(udf, UdfAccessToken) and not name:
-        return Udf(udf.definition)
+        return Udf(resolve(udf.reference))
     if name:
         raise ArgumentError(f"got {', '.join(map(repr, name))} by position; arguments of the UDF come by name")
     came = "nothing" if udf is None else f"a {type(udf).__name__}"

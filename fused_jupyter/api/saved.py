@@ -26,6 +26,7 @@ from fused_jupyter.runtime import KernelRuntime, current
 from fused_jupyter.settings import Options
 from fused_jupyter.storage.saved import COLLECTION_ID, ID
 from fused_jupyter.udfs import COLLECTION, DEFAULT_COLLECTION, UdfDefinition
+from fused_jupyter.wire import Limits
 
 if TYPE_CHECKING:
     from fused_jupyter.storage import Library, SavedUdf
@@ -35,6 +36,8 @@ _OURS = (ID, COLLECTION, COLLECTION_ID)
 TOKEN = re.compile(r"(fsh_|fc_|UDF_)[\w-]+(/\w+)?|[0-9a-f]{64}")
 """A token, of a collection also with the name of a UDF in it."""
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_PUBLIC = len("fsh_") + 12
+"""Characters of a public id."""
 _MOST_LINES = 40
 """Of a difference that an error shows."""
 
@@ -222,10 +225,13 @@ def opened_by(token: str) -> UdfDefinition:
 
     Raises:
         UnknownTokenError: it is none of this user's, or opens no UDF any more.
+        ShareError: it is closed or expired, so that nobody else could run it either.
     """
     head, _, name = token.partition("/")
-    if (live := _live_udf(head)) is not None:
-        return current().registry.get(live)
+    if (live := _live(head)) is not None:
+        udf, limits = live
+        _check_open(head, is_enabled=True, limits=limits)
+        return current().registry.get(udf)
     try:
         found = _consulted().token(head)
     except (UnknownTokenError, ShareError) as exc:
@@ -233,6 +239,7 @@ def opened_by(token: str) -> UdfDefinition:
             "this token is none of your saved UDFs nor of this kernel: it may be deleted, of a kernel that ended, or "
             "of somebody else, whose UDF only its address runs: requests.get(address)"
         ) from exc
+    _check_open(found.id, is_enabled=found.enabled, limits=found.limits)
     if found.udf_id is not None:
         udf_id = found.udf_id
         return _saved(lambda shelf: shelf.by_id(udf_id), found.id)
@@ -246,13 +253,22 @@ def opened_by(token: str) -> UdfDefinition:
     return _saved(lambda shelf: shelf.find(name, collection=collection), name)
 
 
-def _live_udf(token: str) -> str | None:
+def _live(token: str) -> tuple[str, Limits] | None:
+    """What a token of this kernel opens."""
     runtime = current()
     if not isinstance(runtime, KernelRuntime):
         return None
     granted = runtime.granted()
     share = share_of(token, granted)
-    return None if share is None else granted[share][0]
+    return None if share is None else granted[share]
+
+
+def _check_open(token: str, *, is_enabled: bool, limits: Limits) -> None:
+    public = token if len(token) <= _PUBLIC else "this token"  # else it is a secret
+    if not is_enabled:
+        raise ShareError(f"{public} is closed: fused.api.update_udf_access_token(token, enabled=True) opens it")
+    if limits.is_expired:
+        raise ShareError(f"{public} has expired: fused.api.update_udf_access_token(token, expires=...) prolongs it")
 
 
 def share_of(token: str, known: Collection[str]) -> str | None:

@@ -73,18 +73,16 @@ def snippets_of(links: Links) -> Snippets:
 def snippets_html(snippets: Mapping[str, str]) -> str:
     """The same for a notebook: each to unfold, with a button that copies it."""
     return "".join(
-        f"<details><summary>{html.escape(name)} {_copy_button(text)}</summary>"
+        f"<details><summary>{html.escape(name)} {_COPY}</summary>"
         f"<pre style='margin:0 0 4px;white-space:pre-wrap'>{html.escape(text)}</pre></details>"
         for name, text in snippets.items()
     )
 
 
-def _copy_button(text: str) -> str:
-    style = (
-        "cursor:pointer;border:1px solid currentColor;border-radius:3px;background:none;color:inherit;font-size:11px"
-    )
-    copy = "event.preventDefault();navigator.clipboard.writeText(this.dataset.t).then(()=>{this.textContent='copied'})"
-    return f'<button style="{style}" data-t="{html.escape(text)}" onclick="{copy}">copy</button>'
+_COPY = (
+    '<button style="cursor:pointer;font-size:11px" onclick="event.preventDefault();navigator.clipboard.writeText('
+    "this.closest('details').querySelector('pre').textContent).then(()=>{this.textContent='copied'})\">copy</button>"
+)
 
 
 def _http(address: str) -> str:

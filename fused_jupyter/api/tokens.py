@@ -171,6 +171,11 @@ class UdfAccessToken:
             return library().by_id(self.udf_id).placed
         return library().find(self._one(), collection=self._about.collection or "").placed
 
+    @property
+    def reference(self) -> str:
+        """What `fused.run` and `fused.load` know it by; it opens nothing for anybody else."""
+        return f"{self.id}/{self._one()}" if self.collection_name is not None else self.id
+
     # -- its addresses
 
     def for_udf(self, name: str) -> UdfAccessToken:
@@ -314,9 +319,10 @@ class UdfAccessToken:
     def _shown_snippets(self) -> str:
         """Snippets without the secret."""
         try:
-            return snippets_html(self._snippets(PLACEHOLDER, {}))
+            shown = snippets_html(self._snippets(PLACEHOLDER, {}))
         except FusedError as exc:
             return f"<div style='opacity:.75'>{html.escape(exc.message)}</div>"
+        return f"<details><summary>paste it into other programs</summary>{shown}</details>"
 
     # -- inside
 

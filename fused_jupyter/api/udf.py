@@ -261,11 +261,12 @@ class Udf:
         Raises:
             UdfExistsError: it is there already; or what is there is no folder of a UDF.
         """
+        from fused_jupyter.api.saved import bare
         from fused_jupyter.storage import write_folder
 
         warn_of_variables(self.definition)
         target = Path(self.name if path is None else path).expanduser()
-        return write_folder(self.definition, target, overwrite=overwrite)
+        return write_folder(bare(self.definition), target, overwrite=overwrite)
 
     def to_file(self, path: str | os.PathLike[str] | BinaryIO, *, overwrite: bool = False) -> None:
         """Save it as a zip archive of the same files, which `fused.load` opens.
@@ -277,11 +278,12 @@ class Udf:
         Raises:
             UdfExistsError: it is there already.
         """
+        from fused_jupyter.api.saved import bare
         from fused_jupyter.storage import write_archive
 
         warn_of_variables(self.definition)
         target = Path(path).expanduser() if isinstance(path, (str, os.PathLike)) else path
-        write_archive(self.definition, target, overwrite=overwrite)
+        write_archive(bare(self.definition), target, overwrite=overwrite)
 
     def register(self, name: str | None = None) -> Udf:
         """Let it answer for its name, in URLs and on maps: after `fused.load`, or to return to this version.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from fused_jupyter.errors import UdfRecursionError
 from fused_jupyter.settings import Options
@@ -78,7 +78,7 @@ class Level:
                 child_exception_class="RecursionError",
             )
 
-    def __enter__(self) -> Level:
+    def __enter__(self) -> Self:
         self._before: Token[_Chain | None] = _chain.set(self._chain)
         return self
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 
 from fused_jupyter.udfs import UdfDefinition
@@ -23,13 +24,18 @@ def asks(definition: UdfDefinition) -> bool:
     return any(map(_asks, (definition.source, *(header.source for header in definition.headers))))
 
 
+def seen(definition: UdfDefinition, run: Run) -> Mapping[str, str] | None:
+    """The headers that its UDF gets to see; None where its code asks for none."""
+    return run.headers if run.headers and asks(definition) else None
+
+
 def with_request(definition: UdfDefinition, run: Run) -> Run:
-    """A run with the headers that its UDF gets to see, or with none.
+    """A run that says which token it comes by, where its UDF asks for such things; others stay as they are.
 
     A token is told by its public id, which opens nothing: what UDFs print and return goes to others.
     """
     if not asks(definition):
-        return run if run.headers is None else replace(run, headers=None)
+        return run
     headers = dict(run.headers or {})
     headers.pop(SHARE_HEADER, None)  # only we say that
     if run.share is not None:

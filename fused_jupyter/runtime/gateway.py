@@ -19,7 +19,7 @@ from fused_jupyter.errors import (
 )
 from fused_jupyter.runtime.activity import Activity
 from fused_jupyter.runtime.answers import Answers, Found, Wish, with_etag
-from fused_jupyter.runtime.asked import asks, with_request
+from fused_jupyter.runtime.asked import asks, seen, with_request
 from fused_jupyter.runtime.domains import Domains, Layer
 from fused_jupyter.runtime.flights import Flights, tell
 from fused_jupyter.runtime.keys import Keys
@@ -394,7 +394,8 @@ class Gateway:
         assert task is not None
         run, name = request.run, request.definition.name
         active = self.activity.ask(name, tile=run.tile, client=run.client or KERNEL, stop=task.cancel)
-        request = replace(request, run=replace(run, run_id=active.run_id))
+        headers = seen(request.definition, run)
+        request = replace(request, run=replace(run, run_id=active.run_id, headers=headers))
         try:
             answer, answer_body = await self._run_tile(request, body, on_text)
         except asyncio.CancelledError:

@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 
 from fused_jupyter.errors import ArgumentError
+from fused_jupyter.runtime.asked import seen
 from fused_jupyter.udfs import UdfDefinition, coerce
 from fused_jupyter.udfs.coercion import shown
 from fused_jupyter.wire import Run
@@ -48,8 +49,8 @@ class Keys:
         if run.parameters is None and not run.arguments_digest:
             return ""
         wanted = [run.extension, run.format, run.dtype_out_raster, run.dtype_out_vector, run.accept, run.returns]
-        if run.headers:  # of those few UDFs whose code asks for them
-            wanted.append(orjson.dumps(run.headers, option=orjson.OPT_SORT_KEYS).decode())
+        if (headers := seen(definition, run)) is not None:
+            wanted.append(orjson.dumps(headers, option=orjson.OPT_SORT_KEYS).decode())
         return self._digest(["result", definition.digest, self._arguments(definition, run), run.tile, wanted])
 
     def layer(self, definition: UdfDefinition, run: Run) -> str:

@@ -16,6 +16,7 @@ from traitlets import Bool, Float, Unicode
 from fused_jupyter._version import __version__
 from fused_jupyter.server_ext.codings import Packer
 from fused_jupyter.server_ext.handlers import ROUTES
+from fused_jupyter.server_ext.hosted.runs import make_polling
 from fused_jupyter.server_ext.hosts import Hosts
 from fused_jupyter.server_ext.owner import OwnerKey
 from fused_jupyter.server_ext.standing import StandingHost
@@ -93,6 +94,7 @@ class FusedExtension(ExtensionApp):
         self.settings["fused_packer"] = Packer(_PACKED_BYTES)
         self.settings["fused_allow_shares"] = self.allow_shares
         self.settings["fused_requests"] = Counter()
+        self.settings["fused_polling"] = make_polling()
 
     def initialize_handlers(self) -> None:
         """Add the routes; the base URL is put before them by Jupyter."""
@@ -106,6 +108,7 @@ class FusedExtension(ExtensionApp):
         """Hang up on every host."""
         os.environ.pop(BASE_URL_VARIABLE, None)
         self.owner_key.remove()
+        await self.settings["fused_polling"].close()
         await self.hosts.close()
 
     def _write_owner_key(self) -> None:

@@ -28,8 +28,8 @@ from fused_jupyter.server_ext.requests import client_of, make_run, names_format
 from fused_jupyter.server_ext.responses import Answer, error_body, error_headers, run_headers
 from fused_jupyter.wire import Run
 
-_SHARE = re.compile(r"fsh_[A-Za-z0-9_-]+")
-_MASK = "fsh_[secret]"
+_SHARE = re.compile(r"(fsh|fc)_[A-Za-z0-9_-]+")
+_MASK = "{}_[secret]"
 
 
 class FusedHandler(JupyterHandler):
@@ -207,6 +207,6 @@ class FusedHandler(JupyterHandler):
 
 
 def _masked(address: str) -> str:
-    if "%" in address.partition("?")[0] and _SHARE.search(unquote(address)):
-        return _MASK  # a token that is spelled in an unusual way is a token
-    return _SHARE.sub(_MASK, address)
+    if "%" in address.partition("?")[0] and (odd := _SHARE.search(unquote(address))):
+        return _MASK.format(odd[1])  # a token that is spelled in an unusual way is a token
+    return _SHARE.sub(lambda token: _MASK.format(token[1]), address)

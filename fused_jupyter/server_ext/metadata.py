@@ -6,7 +6,15 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from fused_jupyter.errors import FusedError, UdfRuntimeError, UdfSerializationError, UdfTimeoutError, WorkerLostError
+from fused_jupyter.errors import (
+    FusedError,
+    UdfMemoryError,
+    UdfRecursionError,
+    UdfRuntimeError,
+    UdfSerializationError,
+    UdfTimeoutError,
+    WorkerLostError,
+)
 from fused_jupyter.wire import Reply
 
 HEADER = "x-fused-metadata"
@@ -16,6 +24,8 @@ _LONGEST = 11_000
 
 _ERROR_TYPES: Mapping[type[FusedError], str | None] = {
     UdfRuntimeError: None,
+    UdfMemoryError: None,
+    UdfRecursionError: None,
     WorkerLostError: None,
     UdfSerializationError: "serialization_error",
     UdfTimeoutError: "timeout_error",
@@ -47,6 +57,19 @@ def metadata_of_error(error: FusedError) -> dict[str, str]:
             "stdout": error.stdout,
         }
     )
+
+
+def metadata_of_failure(error: FusedError) -> dict[str, str]:
+    """The header of any error of a run: Fused's own client makes the same exception of all that have it.
+
+    >>> metadata_of_failure(FusedError("no"))
+    {'x-fused-metadata': '{"has_exception": true, "exception_class": "FusedError", "errormsg": "no"}'}
+    """
+    if told := metadata_of_error(error):
+        return told
+    name = error.child_exception_class or type(error).__name__
+    output = {"stderr": error.stderr, "stdout": error.stdout}
+    return _header({"has_exception": True, "exception_class": name, "errormsg": error.message[:300], **output})
 
 
 def _header(told: Mapping[str, Any]) -> dict[str, str]:

@@ -54,7 +54,7 @@ class StandingHost:
     @property
     def has_library(self) -> bool:
         """Whether anything was saved at all."""
-        return (Path(self._options.data_directory) / _LIBRARY).exists()
+        return Path(os.path.expanduser(f"{self._options.data_directory}/{_LIBRARY}")).exists()  # noqa: PTH111 - a Path raises where there is no home
 
     @property
     def pid(self) -> int | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import stat
 import tempfile
 import threading
 import weakref
@@ -43,7 +44,7 @@ class Database:
     @property
     def exists(self) -> bool:
         """Whether anything was ever written."""
-        return self.path.exists()
+        return os.path.exists(self.path)  # noqa: PTH110 - for each look
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -85,12 +86,12 @@ class Database:
             return self._changes
 
     def _state(self) -> tuple[_Place, int] | None:
+        if not self.exists:
+            return None
         try:
             with _explained(self.path):
                 connection, place = self._watch.connection(create=False)
                 return place, connection.execute("PRAGMA data_version").fetchone()[0]
-        except FileNotFoundError:
-            return None
         except BusyError:  # a commit is under way, and not there yet
             return self._seen
 
@@ -132,13 +133,13 @@ class _Link:
         """The connection, and what it leads to.
 
         Raises:
-            FileNotFoundError: there is no file, and none is to be made.
+            OSError: there is no file, and none is to be made.
             AccessError: it is somebody else's.
             sqlite3.Error: it cannot be opened.
         """
         try:
             place = _place(self._path)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             if not create:
                 raise
             place = None
@@ -182,18 +183,19 @@ def _place(path: Path) -> _Place:
 
 
 def _connect(path: Path, *, patience: float, create: bool) -> sqlite3.Connection:
-    address = f"file:{quote(str(path))}"
+    address = f"file:{quote(str(path))}?mode=rw"
     with contextlib.ExitStack() as stack:
         if create:
-            _make_directory(path.parent)
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        is_there = path.exists()
+        if is_there:
+            _make_private(path)
+        _check_directory(path.parent)
+        if create and not is_there:
             # SQLite makes the file with the mode of that one. To make it ourselves would mean to close it again, and
             # that frees the locks which another thread may have on it by now.
             pattern = stack.enter_context(tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-"))
-            address += f"?mode=rwc&modeof={quote(pattern.name)}"
-        else:
-            address += "?mode=rw"
-        if path.exists():
-            _make_private(path)
+            address += f"c&modeof={quote(pattern.name)}"
         connection = sqlite3.connect(
             address, uri=True, timeout=patience, isolation_level=None, check_same_thread=False, cached_statements=64
         )
@@ -206,14 +208,16 @@ def _connect(path: Path, *, patience: float, create: bool) -> sqlite3.Connection
     return connection
 
 
-def _make_directory(directory: Path) -> None:
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+def _check_directory(directory: Path) -> None:
+    """See that nobody else can put another library there."""
     status = directory.stat()
-    if status.st_uid != os.getuid() or status.st_mode & 0o022:
+    if status.st_uid != os.getuid() or status.st_mode & 0o002:
         raise AccessError(
             f"FUSED_DATA_DIRECTORY: others can write to {directory}, and so change what saved UDFs do; choose a "
             "private one, or chmod go-w it"
         )
+    if status.st_mode & 0o020:  # many systems make directories so, with a group of each user's own
+        directory.chmod(stat.S_IMODE(status.st_mode) & ~0o020)
 
 
 def _make_private(path: Path) -> None:
@@ -282,6 +286,10 @@ def _explained(path: Path) -> Iterator[None]:
         code = getattr(exc, "sqlite_errorcode", 0) & 0xFF
         kind, text = _FAULTS.get(code, (FusedError, "{error}"))
         raise kind(f"the library of saved UDFs {path}: {text.format(error=exc, patience=_PATIENCE)}") from exc
+    except FusedError:  # some are OSErrors too
+        raise
+    except OSError as exc:
+        raise FusedError(f"the library of saved UDFs {path}: {_UNWRITABLE}: {exc}") from exc
     except UnicodeEncodeError as exc:
         raise ArgumentError(
             f"half a character in {exc.object!r}: no text in the library of saved UDFs has that"

@@ -75,21 +75,15 @@ def definition_to_save(body: Mapping[str, Any], *, name: str | None = None) -> U
     return replace(definition, metadata={n: value for n, value in definition.metadata.items() if n not in not_kept})
 
 
-def definition_to_run(body: Mapping[str, Any]) -> tuple[UdfDefinition, dict[str, Any]]:
-    """The UDF in what the official client sends to be run, and the arguments of this call.
-
-    Their place is where else the default parameters stand. The definition has none of them, so that all calls of one
-    UDF are of one version.
+def definition_to_run(body: Mapping[str, Any]) -> UdfDefinition:
+    """The UDF in what the official client sends to be run, which also knows where it is saved.
 
     Raises:
         UdfDefinitionError: it is no UDF.
     """
-    arguments = body.get("parameters") or {}
-    if not isinstance(arguments, Mapping):
-        raise UdfDefinitionError(f'"parameters" should be an object, it is a JSON {type(arguments).__name__}')
-    definition = _definition({**body, "parameters": None})
+    definition = _definition(body)
     place = {key: body[theirs] for key, theirs in _PLACE.items() if isinstance(body.get(theirs), str)}
-    return replace(definition, metadata={**definition.metadata, **place}), dict(arguments)
+    return replace(definition, metadata={**definition.metadata, **place})
 
 
 def _definition(body: Mapping[str, Any]) -> UdfDefinition:

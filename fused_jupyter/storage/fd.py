@@ -267,6 +267,8 @@ class Files:
             ArgumentError: no file can be there.
         """
         draft, target = self.draft(url, name), self._target(url)
+        with draft.open("rb") as file:
+            os.fsync(file.fileno())  # a file that is renamed before it is written would be empty after a power cut
         draft.replace(target)
 
     def drop(self, url: str, name: str) -> None:

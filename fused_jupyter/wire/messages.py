@@ -47,7 +47,7 @@ class Run:
     accept: str | None = None
     """The header, where the request names a format in no other way."""
     headers: Mapping[str, str] | None = None
-    """Others of the request, in small letters; the host drops them where the UDF's code asks for none."""
+    """Others of the request, in small letters; the host drops them where the code of the UDF asks for none."""
     domain: tuple[float, float] | None = None
     """Range of values of the tile's layer; the host fills it in, see `Reply.domain`."""
     returns: Literal["encoded", "object"] = "encoded"

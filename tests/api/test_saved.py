@@ -288,3 +288,16 @@ def test_saved_udf_keeps_its_directory(udf: Callable[..., fused.Udf], tmp_path: 
     result: Any = fused.load("read")()
 
     assert result == "here"
+
+
+def test_folder_does_not_know_where_the_udf_was_saved(udf: Callable[..., fused.Udf]) -> None:
+    """Whoever loads it has another library; also where a folder says so."""
+    six = udf("def six(): return 6").to_fused(collection_name="sums", create_collection=True)
+
+    six.to_directory()
+    six.to_file("six.zip")
+
+    for path in ("six", "six.zip"):
+        assert not {name for name in fused.load(path).metadata if name in {"fused:id", "fused:collection"}}
+        assert fused.load(path).collection_name == "default"
+    assert six.collection_name == "sums"

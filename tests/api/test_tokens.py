@@ -152,6 +152,19 @@ def test_secret_is_had_once(quakes: fused.Udf, server: str) -> None:
     assert fused.api.get_udf_access_token(made.token).get_file_url() == made.get_file_url()
 
 
+def test_token_whose_udf_is_gone_is_still_shown(quakes: fused.Udf, server: str) -> None:
+    """With what is wrong, not with a traceback."""
+    quakes.to_fused(collection_name="earth", create_collection=True)
+    token, of_all = quakes.create_access_token(), fused.api.create_collection_access_token("earth")
+
+    assert "for_udf(&#x27;name&#x27;), there are quakes" in of_all._repr_html_()
+    quakes.delete_saved()
+
+    assert "it may have been deleted" in token._repr_html_()
+    assert "there are none yet" in of_all._repr_html_()
+    assert server not in token._repr_html_()
+
+
 # -- addresses
 
 
@@ -356,6 +369,25 @@ def test_owner_runs_and_loads_by_token(quakes: fused.Udf, *, is_saved: bool) -> 
         assert fused.run(named, min_mag=6) == 6.0
         assert fused.load(named).definition.digest == quakes.digest
     assert fused.run_result(token, min_mag=7).data == 7.0
+
+
+@pytest.mark.parametrize("is_saved", [True, False])
+def test_token_that_is_closed_runs_nothing_for_its_owner_either(quakes: fused.Udf, *, is_saved: bool) -> None:
+    """Who tries whether it is closed should not be misled; no message repeats the secret."""
+    if is_saved:
+        quakes.to_fused()
+    token = quakes.create_access_token()
+    token.update(expires=0)
+
+    for named in (token, token.token, token.id):
+        with pytest.raises(ShareError, match="has expired.*prolongs it") as caught:
+            fused.run(named)
+        assert token.token not in str(caught.value)
+    assert fused.run(token.update(expires="1h")) == 4.0
+    if is_saved:
+        token.update(enabled=False)
+        with pytest.raises(ShareError, match="is closed.*enabled=True"):
+            fused.load(token.token)
 
 
 @pytest.mark.parametrize("token", ["fsh_" + "x" * 43, "fsh_123456789abc", "fc_" + "y" * 43 + "/quakes", "a" * 64])

@@ -37,6 +37,11 @@ def test_every_route_is_documented() -> None:
         "token": "fsh_a",
         "id": "k",
         "run": "0" * 12,
+        "key": "a.csv",
+        "client": "local",
+        "collection": "fc_a",
+        "version": "0" * 12,
+        "name": "page.js",
     }
     cells = re.findall(r"^\| (`fused/.*?) \|", PAGE, re.MULTILINE)
     addresses = [address for cell in cells for address in re.findall(r"`(.*?)`", cell)]

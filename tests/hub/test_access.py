@@ -42,12 +42,15 @@ def test_a_token_of_the_hub_opens_all(address: str, scheme: str, ana: HubUser, k
 
 @pytest.mark.parametrize("address", ADDRESSES)
 @pytest.mark.parametrize(
-    ("headers", "has_xsrf"), [(FETCH, True), (IMAGE, False), (TYPED, False)], ids=["fetch", "image", "typed"]
+    ("headers", "has_xsrf"),
+    [(FETCH, True), (IMAGE, False), (TYPED, False), ({"Referer": "{root}lab"}, False)],
+    ids=["fetch", "image", "typed", "without Sec-Fetch"],
 )
 def test_the_cookie_opens_all_for_the_users_own_pages(
     address: str, headers: Mapping[str, str], *, has_xsrf: bool, ana: HubUser, ana_logged_in: Visitor, kernel: Kernel
 ) -> None:
     """A page's fetch with the XSRF header that JupyterHub wants, an image in it, and the address typed by hand."""
+    headers = {name: text.format(root=ana.root) for name, text in headers.items()}
     xsrf = {"X-XSRFToken": ana_logged_in.cookie("_xsrf", server_path(ana))} if has_xsrf else {}
 
     answer = ana_logged_in.get(ana.root + address, {**headers, **xsrf})
@@ -178,7 +181,9 @@ def test_the_owners_key_opens_the_server_without_the_hub(ana: HubUser, ben: HubU
     """A kernel finds its server's own address and key; the key of another server is worth nothing there."""
     find = "from pathlib import Path; from jupyter_core.paths import jupyter_runtime_dir as d; import json; "
     find += "from fused_jupyter.runtime.server import find_server; s = find_server(Path(d())); "
-    found = json.loads(kernel.execute(find + "print(json.dumps([s.local_url, s.key, s.url('fused/ping')]))").check().text)
+    found = json.loads(
+        kernel.execute(find + "print(json.dumps([s.local_url, s.key, s.url('fused/ping')]))").check().text
+    )
     local_url, key, path = found
     bens = [json.loads(file.read_text())["key"] for file in ben.runtime_directory.glob("jpfused-*.json")]
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from fused_jupyter.runtime.asked import asks, with_request
+from fused_jupyter.runtime.asked import asks, seen, with_request
 from fused_jupyter.runtime.keys import Keys
 from fused_jupyter.udfs import HeaderModule, UdfDefinition
 from fused_jupyter.wire import Run
@@ -34,9 +34,13 @@ def test_udf_that_names_the_context_asks(source: str, modules: tuple[str, ...], 
 
 def test_udf_that_asks_for_nothing_gets_nothing(definition: Define) -> None:
     """So that all clients share its results."""
-    run = Run(id=1, parameters={}, headers={"user-agent": "a"}, share=SHARE)
+    plain, keys = definition(PLAIN), Keys()
+    runs = [
+        Run(id=1, parameters={}, headers=headers, share=SHARE) for headers in ({"user-agent": "a"}, {"x": "y"}, None)
+    ]
 
-    assert with_request(definition(PLAIN), run).headers is None
+    assert [seen(plain, with_request(plain, run)) for run in runs] == [None] * 3
+    assert len({keys.of(plain, with_request(plain, run)) for run in runs}) == 1
 
 
 def test_token_is_told_by_its_public_id(definition: Define) -> None:

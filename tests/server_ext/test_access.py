@@ -12,6 +12,8 @@ from tornado.web import RequestHandler
 from fused_jupyter.server_ext import handlers
 from fused_jupyter.server_ext.base import FusedHandler
 from fused_jupyter.server_ext.handlers import ROUTES
+from fused_jupyter.server_ext.pages import owner
+from fused_jupyter.server_ext.pages.assets import VERSION
 
 SHARE = "fsh_" + "x" * 43
 ADDRESSES = {
@@ -23,7 +25,13 @@ ADDRESSES = {
     handlers.UdfsHandler: "fused/udfs",
     handlers.UdfHandler: "fused/udfs/echo",
     handlers.FileHandler: "fused/run/file/echo.json",
-    handlers.TileJsonHandler: "fused/run/tiles/echo/tilejson.json",
+    owner.TileJsonHandler: "fused/run/tiles/echo/tilejson.json",
+    owner.UdfPageHandler: "fused/udfs/echo.html",
+    owner.ListPageHandler: "fused/udfs.html",
+    owner.AssetHandler: f"fused/pages/{VERSION}/page.js",
+    owner.OpenApiHandler: "fused/openapi.json",
+    owner.WmtsHandler: "fused/wmts",
+    owner.WmtsCapabilitiesHandler: "fused/wmts/1.0.0/WMTSCapabilities.xml",
     handlers.TileHandler: "fused/run/tiles/echo/0/0/0.json",
     handlers.SharedTileHandler: f"fused/{SHARE}/run/tiles/0/0/0.json",
     handlers.StaticHandler: "fused/static/map.js",
@@ -31,7 +39,7 @@ ADDRESSES = {
 }
 """One address of each route, which answers without an error to whoever may call; three are there to answer 404."""
 
-PROTECTED = [handler for handler in ADDRESSES if handler is not handlers.SharedTileHandler]
+PROTECTED = [handler for handler in ADDRESSES if handler not in {handlers.SharedTileHandler, owner.AssetHandler}]
 METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
 FILE = "fused/run/file/echo.json?cache_max_age=0"
 """Reaches the host each time, so that it can be counted."""

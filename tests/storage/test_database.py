@@ -43,7 +43,10 @@ def start(code: str, *arguments: str | Path) -> subprocess.Popen[str]:
 
 
 def finish(process: subprocess.Popen[str]) -> str:
-    output, _ = process.communicate(timeout=60)
+    try:
+        output, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 0
     return output
 
@@ -411,9 +414,21 @@ def test_file_of_another_user_is_refused(library: Library, tmp_path: Path, monke
         save(stranger, 2)
 
 
-@pytest.mark.parametrize("mode", [0o770, 0o707])
-def test_directory_that_others_can_write_to_is_refused(tmp_path: Path, mode: int) -> None:
-    """They could put another library there."""
+@pytest.mark.parametrize("mode", [0o775, 0o770])
+def test_directory_is_taken_from_the_group(tmp_path: Path, mode: int) -> None:
+    """Many systems make directories so, also this one for files that were downloaded before anything was saved."""
+    directory = tmp_path / "data"
+    directory.mkdir()
+    directory.chmod(mode)
+
+    save(Library(directory), 1)
+
+    assert modes(directory)["data"] == oct(mode & ~0o020)
+
+
+@pytest.mark.parametrize("mode", [0o1777, 0o707])
+def test_directory_that_everybody_can_write_to_is_refused(tmp_path: Path, mode: int) -> None:
+    """They could put another library there; it stays as it is, as it may be `/tmp`."""
     directory = tmp_path / "data"
     directory.mkdir()
     directory.chmod(mode)
@@ -421,7 +436,21 @@ def test_directory_that_others_can_write_to_is_refused(tmp_path: Path, mode: int
     with pytest.raises(AccessError, match="chmod go-w"):
         save(Library(directory), 1)
 
-    assert list(directory.iterdir()) == []
+    assert modes(directory) == {"data": oct(mode)}
+
+    directory.chmod(0o700)
+    save(Library(directory), 1)
+    directory.chmod(mode)
+    with pytest.raises(AccessError, match="chmod go-w"):
+        Library(directory).udfs()
+
+
+def test_directory_that_cannot_be_made_is_said_to_be_so(tmp_path: Path) -> None:
+    """In words, with the path."""
+    (tmp_path / "file").touch()
+
+    with pytest.raises(FusedError, match=r"file/data/library\.sqlite3: it cannot be written to"):
+        save(Library(tmp_path / "file" / "data"), 1)
 
 
 # -- what is no library
@@ -466,7 +495,8 @@ def test_write_ahead_log_is_given_up(library: Library, tmp_path: Path) -> None:
 
     assert Library(tmp_path).find("f").version == 1
 
-    assert {path.name for path in tmp_path.iterdir()} == {"library.sqlite3", "udfs.stamp"}
+    # Bytes 18 and 19 of the file say how it is written and read: 1 with a rollback journal, 2 with a log.
+    assert (tmp_path / "library.sqlite3").read_bytes()[18:20] == b"\1\1"
 
 
 def test_half_a_character_is_nowhere(library: Library) -> None:

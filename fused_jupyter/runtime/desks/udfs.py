@@ -53,9 +53,8 @@ class _UdfDesk:
         self._publishing = threading.Lock()  # each deed has a thread of its own
 
     def publish(self, said: Mapping[str, Any]) -> dict[str, Any]:
-        """Name and version of code that came with a call, and the call's arguments."""
-        definition, arguments = definition_to_run(_object("udf", said.get("udf")))
-        return {**self._published(definition), "arguments": arguments}
+        """Name and version of code that came with a call."""
+        return self._published(definition_to_run(_object("udf", said.get("udf"))))
 
     def publish_saved(self, said: Mapping[str, Any]) -> dict[str, Any]:
         """Name and version of a saved UDF."""
@@ -219,7 +218,7 @@ def _collection_shape(collection: Collection) -> dict[str, Any]:
         "id": collection.id,
         "name": collection.name,
         "username": whoami()["handle"],
-        "access_scope": "private",
+        "access_scope": "team",
         "allow_public_read": False,
         "dashboard_body": None,
         "share_token": None,

@@ -9,12 +9,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-import orjson
 from jupyter_server.auth.decorator import allow_unauthenticated
 from tornado import web
 
 from fused_jupyter.errors import ArgumentError, FusedError
-from fused_jupyter.server_ext.base import FusedHandler
+from fused_jupyter.server_ext.hosted.handler import HostedHandler
 from fused_jupyter.server_ext.hosted.multipart import FormReader
 from fused_jupyter.server_ext.hosted.sending import send_file
 from fused_jupyter.server_ext.policy import may_execute
@@ -27,7 +26,7 @@ _ROOTS = {"fd": "fd://", "mount": "/mount/"}
 """As they stand in signed addresses. Twin: storage/signing.py."""
 
 
-class _FilesHandler(FusedHandler):
+class _FilesHandler(HostedHandler):
     """What the routes of the owner share."""
 
     route = "files"
@@ -139,7 +138,7 @@ class _EfsHandler(_FilesHandler):
 
     @property
     def _item(self) -> str:
-        return self._mounted(_json_object(self.request.body).get("item"))
+        return self._mounted(self.sent.get("item"))
 
 
 class EfsListHandler(_EfsHandler):
@@ -190,7 +189,7 @@ class EfsDeleteHandler(_EfsHandler):
 
 
 @web.stream_request_body
-class SignedHandler(FusedHandler):
+class SignedHandler(HostedHandler):
     """`GET|HEAD|POST fused/server/v1/files/signed/<root>/<key>?expires=&signature=`: for who was given the address.
 
     A POST is a form with a part `file`, of which no more than was signed is taken. It is written beside the others and
@@ -306,16 +305,6 @@ class SignedHandler(FusedHandler):
     async def _drop(self, draft: str) -> None:
         with contextlib.suppress(FusedError):  # the next upload takes old drafts away
             await self.ask("files.drop_upload", path=self._url, draft=draft)
-
-
-def _json_object(body: bytes) -> dict[str, Any]:
-    try:
-        said = orjson.loads(body or b"{}")
-    except ValueError as exc:
-        raise ArgumentError(f"the body is no JSON: {exc}") from exc
-    if not isinstance(said, dict):
-        raise ArgumentError("the body is JSON, but no object")
-    return said
 
 
 _BASE = r"/fused/server/v1/files"

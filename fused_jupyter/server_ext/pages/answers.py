@@ -96,7 +96,7 @@ def failures(kind: str, *, is_token: bool = False) -> Json:
     answers: Json = {status: {"$ref": f"#/components/responses/{_STATUSES[status][0]}"} for status in sorted(statuses)}
     if kind == "run":
         # A UDF may answer with a status of its own.
-        answers["default"] = {"description": "What the UDF itself responds", "content": {"*/*": {}}}
+        answers["default"] = {"description": "What the UDF itself responds"}
     return answers
 
 

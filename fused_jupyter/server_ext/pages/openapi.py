@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from fused_jupyter._version import __version__
 from fused_jupyter.server_ext.pages.answers import COMPONENTS, Json, failures, found, not_modified, partial
 from fused_jupyter.server_ext.pages.entry import MEDIA_TYPES, Entry
+from fused_jupyter.server_ext.pages.hosted_operations import hosted_paths
 from fused_jupyter.server_ext.pages.operations import fixed_paths
 from fused_jupyter.server_ext.pages.parameters import body_schema, query_parameters
 
@@ -33,7 +34,7 @@ _TILE = tuple(
 
 def document_of_owner(entries: Iterable[Entry]) -> Json:
     """All routes, and all UDFs of the owner."""
-    paths = fixed_paths()
+    paths = fixed_paths() | hosted_paths()
     for entry in entries:
         paths |= _paths_of(entry, reserved=_OF_OWNER, is_token=False)
     described = "UDFs of running notebooks and saved ones, as files and tiles. Send the token of the Jupyter server."

@@ -72,6 +72,7 @@ def fixed_paths() -> Json:
         parameters=parts_of("/runs/{run}"),
         responses={"202": json_answer("It is being stopped"), **failures("look")},
     )
+    paths["/pages/{version}/{asset}"]["get"]["security"] = []
     file, tile = "/run/file/{udf}.{extension}", "/run/tiles/{udf}/{z}/{x}/{y}.{extension}"
     for path, name in ((file, "run_file"), (tile, "run_tile")):
         paths[path] = {"get": _run(name, "Run a UDF by its name", path=path, also=[_ARGUMENTS])}

@@ -8,6 +8,7 @@ from typing import Any
 
 from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import JupyterHandler
+from tornado import web
 
 from fused_jupyter.errors import UnknownUdfError
 from fused_jupyter.server_ext.base import FusedHandler
@@ -96,6 +97,8 @@ class AssetHandler(FusedHandler):
     async def prepare(self) -> None:  # type: ignore[override]  # as in the base class
         """Who asks does not matter, so nobody is asked, and no cookie is set."""
         self.current_user = self._jupyter_current_user = None
+        if not self.check_host():
+            raise web.HTTPError(403)
         self.set_header("Cross-Origin-Resource-Policy", "same-origin")
 
     @allow_unauthenticated

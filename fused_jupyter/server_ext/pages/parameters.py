@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import orjson
+
 from fused_jupyter.server_ext.pages.answers import Json
 from fused_jupyter.server_ext.pages.entry import Entry
 from fused_jupyter.server_ext.requests import RESERVED
@@ -55,7 +57,9 @@ def query_parameter(name: str, schema: Mapping[str, Any], *, is_required: bool, 
         described["description"] = text
     example = "-10,50,2,59" if is_spatial else example_of(schema)
     if _kind(shape) == "object":
-        return described | {"content": {"application/json": {"schema": shape, "example": example}}}
+        # As text: few generators know parameters whose `content` is JSON.
+        shape = {"type": "string", "contentMediaType": "application/json", "contentSchema": shape}
+        example = orjson.dumps(example).decode()
     return described | {"schema": shape, "example": example}
 
 

@@ -184,6 +184,19 @@ class SharedCapabilitiesHandler(SharedWmtsHandler):
     head = get
 
 
+class SharedFileHandler(_DescribedHandler):
+    """`GET|HEAD fused/<token>/run/file[.<ext>]`: the result, below the address of the document that lists it."""
+
+    @allow_unauthenticated
+    async def get(self, token: str, extension: str | None) -> None:
+        """Arguments in the query."""
+        share = self.share_of(token)
+        host = await self.hosts.find_share(share)
+        await self.answer(host, "", extension=extension, share=share)
+
+    head = get
+
+
 def _told(summary: Mapping[str, Any]) -> dict[str, Any]:
     return {name: summary.get(name) for name in ("name", "description", "schema", "spatial")}
 
@@ -196,6 +209,7 @@ ROUTES = [
     (rf"/fused/{_ANY}/wmts", SharedWmtsHandler),
     (rf"/fused/{_ANY}/wmts/(?:1\.0\.0/)?WMTSCapabilities\.xml", SharedCapabilitiesHandler),
     (rf"/fused/{_ONE}/(?:page)?", SharedPageHandler),
+    (rf"/fused/{_ONE}/run/file(?:\.([A-Za-z0-9]+))?", SharedFileHandler),
     (rf"/fused/{_ONE}/tilejson\.json", SharedTileJsonHandler),
     (rf"/fused/{_MANY}(/?)", SharedListHandler),
     (rf"/fused/{_MANY}/{_UDF}/(?:page)?", SharedPageHandler),

@@ -184,6 +184,15 @@ def test_reading_is_no_leave_to_write(files: Files) -> None:
     assert files.ask("get", "fd://t/r.csv").body == b"1,2"
 
 
+def test_name_that_points_here_is_no_way_in(files: Files) -> None:
+    """DNS rebinding: under another host's name a signature opens nothing either."""
+    url, evil = files.signed("fd://t/r.csv"), {"Host": "evil.example"}
+    to_write = files.ask("sign-upload", "fd://t/r.csv", content_length=9).json()["url"]
+
+    assert requests.get(url, headers=evil, timeout=60).status_code == 403
+    assert requests.post(to_write, headers=evil, files={"file": b"x"}, timeout=60).status_code == 403
+
+
 def test_login_adds_nothing_to_a_signature(files: Files) -> None:
     """A signed address is all that counts, and gives no cookie."""
     url = files.signed("fd://t/r.csv").replace("signature=", "signature=0")
@@ -349,6 +358,21 @@ def test_client_magic_prints_no_key(files: Files, kernel: Kernel) -> None:
     assert found["FUSED_AUTH_TOKEN"] not in result.text
     headers = {"Authorization": f"{found['FUSED_AUTH_TOKEN_TYPE']} {found['FUSED_AUTH_TOKEN']}"}
     assert files.server.get(f"{API}/files/list?path=fd://t", headers=headers, login=False).status == 200
+
+
+def test_client_magic_sets_variables_and_shows_the_key_when_asked(files: Files, kernel: Kernel) -> None:
+    """`--env` says nothing of the key, `--show` does, `--drop` takes the variables away."""
+    key = kernel.execute("import fused_jupyter, os; print(fused_jupyter.api.access_token())").check().text.strip()
+
+    set_ = kernel.execute("%fused_client --env").check().text
+    found = kernel.execute("print(os.environ['FUSED_ENV'], os.environ['FUSED_AUTH_TOKEN'])").check().text
+    shown = kernel.execute("%fused_client --show").check().text
+    kernel.execute("%fused_client --drop").check()
+
+    assert found.split() == [f"{files.server.root}{API}", key]
+    assert key not in set_
+    assert key in shown
+    assert kernel.execute("print('FUSED_AUTH_TOKEN' in os.environ)").check().text.strip() == "False"
 
 
 def test_udf_sees_harmless_headers_of_its_request(server: JupyterServer, kernel: Kernel) -> None:

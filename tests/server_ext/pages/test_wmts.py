@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 from xml.etree import ElementTree as ET
@@ -132,8 +133,10 @@ def service(server: JupyterServer, page_kernel: Kernel) -> WebMapTileService:
 
 
 @pytest.fixture
-def gdal_login(server: JupyterServer) -> Iterator[None]:
-    with rasterio.Env(GDAL_HTTP_HEADERS=f"Authorization: token {server.token}", GDAL_HTTP_TIMEOUT="60"):
+def gdal_login(server: JupyterServer, tmp_path: Path) -> Iterator[None]:
+    """Else GDAL keeps tiles in the user's home."""
+    login = f"Authorization: token {server.token}"
+    with rasterio.Env(GDAL_HTTP_HEADERS=login, GDAL_HTTP_TIMEOUT="60", GDAL_DEFAULT_WMS_CACHE_PATH=str(tmp_path)):
         yield
 
 

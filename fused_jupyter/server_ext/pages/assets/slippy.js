@@ -23,9 +23,11 @@ export class SlippyMap {
   #pointers = new Map();
   #frame = 0;
 
-  /** @param {HTMLElement} box @param {{view: number[], zooms: number[], tell: (note: string) => void}} options */
-  constructor(box, { view, zooms, tell }) {
+  /** @param {HTMLElement} box @param {{view: number[], zooms: number[], ask: (address: string, signal: AbortSignal) =>
+   *   Promise<Response>, tell: (note: string) => void}} options */
+  constructor(box, { view, zooms, ask, tell }) {
     this.box = box;
+    this.ask = ask;
     this.zooms = zooms;
     this.tell = tell;
     this.center = project(view);
@@ -114,7 +116,7 @@ export class SlippyMap {
     const [z, x, y] = place;
     const address = this.#template.replace("{z}", z).replace("{x}", wrap(x, 2 ** z)).replace("{y}", y);
     try {
-      const answer = await fetch(address, { signal: abort.signal });
+      const answer = await this.ask(address, abort.signal);
       if (answer.status === 204) return;
       if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).error ?? `HTTP ${answer.status}`);
       const kind = answer.headers.get("Content-Type") ?? "";
