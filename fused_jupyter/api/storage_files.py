@@ -39,10 +39,10 @@ def list(path: str, *, details: bool = False) -> builtins.list[str] | builtins.l
     Raises:
         ArgumentError: the address is not of this machine, or could leave its root.
 
-    >>> upload(b"1,2", "fd://examples/letters.csv")
-    >>> list("fd://examples/")
-    ['fd://examples/letters.csv']
-    >>> list("fd://examples/", details=True)[0].size
+    >>> upload(b"1,2", "fd://listed/letters.csv")
+    >>> list("fd://listed/")
+    ['fd://listed/letters.csv']
+    >>> list("fd://listed/", details=True)[0].size
     3
     """
     found = current_files().list(path)

@@ -329,12 +329,12 @@ class Udf:
 
         >>> from fused_jupyter import load, udf
         >>> @udf
-        ... def triple(n: int = 2):
+        ... def treble(n: int = 2):
         ...     return 3 * n
-        >>> triple = triple.to_fused(overwrite=True)
-        >>> load("me/triple")(n=5)
+        >>> treble = treble.to_fused(overwrite=True)
+        >>> load("me/treble")(n=5)
         15
-        >>> triple.delete_saved()
+        >>> treble.delete_saved()
         """
         from fused_jupyter.api.saved import save
 

@@ -21,6 +21,9 @@ KERNEL = "kernel"
 _LONGEST_WAIT = 60
 """Seconds after which whoever was turned away may come again at the latest."""
 
+_OWNERS_TURNS = 3
+"""Slots that go to the owner's clients for each one that goes to a token, while both wait."""
+
 _Turn = asyncio.Future[None]
 
 
@@ -90,7 +93,8 @@ class RunQueue:
 
     Clients that wait take turns, whatever each of them has waiting, so that a map that asks for 500 tiles delays
     nobody else by more than a run for each client. Of the waiting tiles of one client the newest goes first: it is the
-    one that the user is looking at after a pan. Files keep their order. The two take turns.
+    one that the user is looking at after a pan. Files keep their order. The two take turns. Of every four slots that
+    both the owner and those with tokens wait for, the owner has three.
 
     No slot is free while a call waits that may have it.
     """
@@ -104,6 +108,8 @@ class RunQueue:
         self._waiting_with_token = 0
         self._held: Counter[str] = Counter()
         """Slots, by token."""
+        self._owners_turns = 0
+        """Since somebody with a token had one."""
         self._pace = _Pace()
 
     @property
@@ -156,6 +162,7 @@ class RunQueue:
                 self._lines.move_to_end(line.caller)
             else:
                 del self._lines[line.caller]
+            self._owners_turns = 0 if line.caller.token else self._owners_turns + 1
             self._count(line.caller, -1)
             self._hold(line.caller.token)
             self._pace.note()
@@ -164,11 +171,18 @@ class RunQueue:
     def _next_line(self) -> _Line | None:
         """Of those who may have a slot the first; a bound that somebody else has met costs them no place."""
         may_tokens = self._held.total() < self._bounds.of_tokens
+        owner = guest = None
         for line in self._lines.values():
             caller = line.caller
-            if not caller.token or (may_tokens and self._held[caller.token] < self._bounds.of_caller(caller)):
-                return line
-        return None
+            if not caller.token:
+                owner = owner or line
+            elif may_tokens and guest is None and self._held[caller.token] < self._bounds.of_caller(caller):
+                guest = line
+            if owner is not None and (guest is not None or not may_tokens):
+                break
+        if owner is None or guest is None:
+            return owner or guest
+        return guest if self._owners_turns >= _OWNERS_TURNS else owner
 
     async def _wait(self, caller: Caller, *, is_tile: bool) -> None:
         line = self._lines.get(caller)

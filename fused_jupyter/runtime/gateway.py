@@ -33,7 +33,7 @@ from fused_jupyter.wire import Failure, Limits, Noted, Reply, Run, UdfSummary, c
 if TYPE_CHECKING:
     from fused_jupyter.storage import SavedUdf
 
-_OF_CLIENTS = frozenset({"profile", "fused_cache_disable_stream", "_stream_logs", "fused_session_token"})
+_OF_CLIENTS = frozenset({"profile", "fused_cache_disable_stream", "_stream_logs", "fused_session_token", "verbose"})
 """Query parameters that Fused's own client adds to every URL: for a UDF only if it has a parameter of that name."""
 
 _MOST_POSTED = 2000

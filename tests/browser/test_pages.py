@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
-from real_jupyter import JupyterServer
+from real_jupyter import JupyterServer, Kernel
 
 pytestmark = pytest.mark.browser
 
@@ -63,11 +63,17 @@ UDFS = [
 
 
 @pytest.fixture(scope="module")
-def pages_server() -> Iterator[JupyterServer]:
+def pages_kernel() -> Iterator[Kernel]:
     with JupyterServer(base_url="/user/ana/") as server, server.running_kernel() as kernel:
         for source in UDFS:
             kernel.define(source)
-        yield server
+        yield kernel
+
+
+@pytest.fixture(scope="module")
+def pages_server(pages_kernel: Kernel) -> JupyterServer:
+    server: JupyterServer = pages_kernel.server
+    return server
 
 
 @pytest.fixture
@@ -231,6 +237,31 @@ def test_features_are_drawn_on_the_map(page: Page, pages_server: JupyterServer, 
     assert inside[1] - inside[0] > 30
     assert max(outside) - min(outside) < 10
     assert faults == []
+
+
+def test_a_page_of_a_token_needs_no_login(
+    browser: Browser, pages_server: JupyterServer, pages_kernel: Kernel, faults: list[str]
+) -> None:
+    """Its form runs the UDF by the token, and so does its map; the snippets carry the token."""
+    grant = "from fused_jupyter.runtime import current; print(current().grant('halves'))"
+    token = pages_kernel.execute(grant).check().text.strip()
+    context = browser.new_context(viewport={"width": 1200, "height": 900})
+    page = context.new_page()
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    visit(page, pages_server, f"fused/{token}/page")
+
+    page.get_by_label("bounds").fill("-10,0,10,10")
+    page.get_by_role("button", name="Run").click()
+    expect(page.locator("#result img")).to_be_visible()
+    page.get_by_label("blue").fill("99")
+    page.get_by_role("button", name="Show map").click()
+    page.wait_for_selector("#map[data-idle=true]")
+
+    assert color_at(page, 0.4, 0.5) == [255, 0, 99]
+    expect(page.locator("#snippet")).to_contain_text(token)
+    assert context.cookies() == []
+    assert faults == []
+    context.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,6 +1,6 @@
 """Runs in the environment of Fused's own client: takes code on stdin, a JSON line each, and says what it gave.
 
-What a snippet ends with is its value, as in a notebook; it has to be JSON.
+What a snippet ends with is its value, as in a notebook; where JSON has no such thing, its repr.
 """
 
 from __future__ import annotations
@@ -45,12 +45,7 @@ def main() -> None:
                 }
         told = {str(warning.message) for warning in said or ()}
         answer |= {"stdout": printed.getvalue(), "stderr": complained.getvalue(), "warnings": sorted(told)}
-        try:
-            text = json.dumps(answer)
-        except TypeError:
-            text = json.dumps(
-                answer | {"value": None, "error": {"type": "NoJSON", "message": repr(answer["value"])[:500]}}
-            )
+        text = json.dumps(answer, default=repr)
         print(text, file=to_tests, flush=True)
 
 

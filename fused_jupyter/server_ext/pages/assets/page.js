@@ -15,13 +15,13 @@ let map = null;
 // -- the form
 
 const fields = [...form.querySelectorAll("[data-parameter]")];
-const valueOf = (field) => (field.type === "checkbox" ? String(field.checked) : field.value);
+const spelled = (field) => (field.type === "checkbox" ? String(field.checked) : field.value);
 
 /** Only what differs from the default: addresses stay short, and a new default counts. */
 function search(also = {}) {
   const found = new URLSearchParams();
   for (const field of fields) {
-    const value = valueOf(field);
+    const value = spelled(field);
     if (value !== field.dataset.initial || field.required) found.append(field.name, value);
   }
   for (const [name, value] of Object.entries(also)) found.set(name, value);
@@ -82,7 +82,10 @@ async function run() {
     const body = await answer.blob();
     const seconds = (performance.now() - started) / 1000;
     status.textContent = describe(answer, body, seconds);
-    show(...(answer.ok ? await present(answer, body, address) : [failure(await body.text(), answer.status)]), ...printed(answer));
+    show(
+      ...(answer.ok ? await present(answer, body, address) : [failure(await body.text(), answer.status)]),
+      ...printed(answer),
+    );
   } catch (error) {
     if (abort.signal.aborted) return;
     status.textContent = "";
@@ -99,7 +102,8 @@ function describe(answer, body, seconds) {
   return parts.filter(Boolean).join(" · ");
 }
 
-const size = (count) => (count < 1000 ? `${count} bytes` : count < 1e6 ? `${(count / 1e3).toFixed(1)} kB` : `${(count / 1e6).toFixed(1)} MB`);
+const size = (count) =>
+  count < 1000 ? `${count} bytes` : count < 1e6 ? `${(count / 1e3).toFixed(1)} kB` : `${(count / 1e6).toFixed(1)} MB`;
 
 async function present(answer, body, address) {
   const kind = (answer.headers.get("Content-Type") ?? "").split(";")[0];
@@ -129,9 +133,15 @@ function preview() {
 
 function presentJson(source) {
   const value = JSON.parse(source);
-  const records = value?.type === "FeatureCollection" ? value.features.map(({ properties, geometry }) => ({ ...properties, geometry: geometry?.type })) : value;
+  const records =
+    value?.type === "FeatureCollection"
+      ? value.features.map(({ properties, geometry }) => ({ ...properties, geometry: geometry?.type }))
+      : value;
   const pretty = text(JSON.stringify(value, null, 2));
-  const isTable = Array.isArray(records) && records.length > 0 && records.every((row) => row && typeof row === "object" && !Array.isArray(row));
+  const isTable =
+    Array.isArray(records) &&
+    records.length > 0 &&
+    records.every((row) => row && typeof row === "object" && !Array.isArray(row));
   if (!isTable) return [pretty];
   const names = [...new Set(records.slice(0, SHOWN_ROWS).flatMap(Object.keys))];
   return [table([names, ...records.map((row) => names.map((name) => row[name]))])];
@@ -164,7 +174,8 @@ function table([names, ...rows]) {
     const line = body.insertRow();
     for (const value of row) {
       const cell = line.insertCell();
-      cell.textContent = value === null || value === undefined ? "" : typeof value === "object" ? JSON.stringify(value) : String(value);
+      cell.textContent =
+        value === null || value === undefined ? "" : typeof value === "object" ? JSON.stringify(value) : String(value);
       if (typeof value === "number") cell.className = "number";
     }
   }
@@ -220,7 +231,10 @@ const element = (name, content = "") => Object.assign(document.createElement(nam
 
 function text(content) {
   const isLong = content.length > SHOWN_LETTERS;
-  const made = element("pre", isLong ? `${content.slice(0, SHOWN_LETTERS)}\n… (${content.length} characters)` : content);
+  const made = element(
+    "pre",
+    isLong ? `${content.slice(0, SHOWN_LETTERS)}\n… (${content.length} characters)` : content,
+  );
   made.tabIndex = 0;
   return made;
 }
@@ -232,7 +246,8 @@ const shell = (value) => `'${value.replaceAll("'", "'\\''")}'`;
 const header = "Authorization: token YOUR_TOKEN";
 const forFile = (fallback) => fileAddress(chosen() || fallback);
 const SNIPPETS = {
-  cURL: () => `curl -f ${udf.is_owner ? `-H ${shell(header)} ` : ""}-o ${shell(`${udf.name}.${chosen() || udf.first}`)} \\\n  ${shell(forFile(udf.first))}`,
+  cURL: () =>
+    `curl -f ${udf.is_owner ? `-H ${shell(header)} ` : ""}-o ${shell(`${udf.name}.${chosen() || udf.first}`)} \\\n  ${shell(forFile(udf.first))}`,
   Python: () => {
     const login = udf.is_owner ? ', headers={"Authorization": "token YOUR_TOKEN"}' : "";
     const last = (chosen() || udf.first) === "json" ? "response.json()" : "response.content";
@@ -243,7 +258,10 @@ const SNIPPETS = {
     const last = (chosen() || udf.first) === "json" ? "json" : "blob";
     return `const response = await fetch(\n  ${literal(forFile(udf.first))}${login}\n);\nif (!response.ok) throw new Error(await response.text());\nconst result = await response.${last}();`;
   },
-  "Google Sheets": () => (udf.is_owner ? "Google Sheets sends no login. Share the UDF with a token,\nand open the page of the token." : `=IMPORTDATA("${fileAddress("csv").replaceAll('"', '""')}")`),
+  "Google Sheets": () =>
+    udf.is_owner
+      ? "Google Sheets sends no login. Share the UDF with a token,\nand open the page of the token."
+      : `=IMPORTDATA("${fileAddress("csv").replaceAll('"', '""')}")`,
 };
 const OF_TILES = {
   MapLibre: () =>
@@ -307,7 +325,12 @@ function showMap() {
   document.getElementById("map-section").hidden = false;
   const template = `${absolute(udf.tiles)}/{z}/{x}/{y}${search({ format: udf.drawn })}`;
   const note = document.getElementById("map-note");
-  map ??= new SlippyMap(document.getElementById("map"), { view: udf.view, zooms: udf.zooms, ask, tell: (told) => (note.textContent = told) });
+  map ??= new SlippyMap(document.getElementById("map"), {
+    view: udf.view,
+    zooms: udf.zooms,
+    ask,
+    tell: (told) => (note.textContent = told),
+  });
   map.show(template);
 }
 

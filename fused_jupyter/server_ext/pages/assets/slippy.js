@@ -44,7 +44,8 @@ export class SlippyMap {
       this.#pointers.set(event.pointerId, [event.clientX, event.clientY]);
     });
     box.addEventListener("pointermove", (event) => this.#drag(event));
-    for (const name of ["pointerup", "pointercancel"]) box.addEventListener(name, (event) => this.#pointers.delete(event.pointerId));
+    for (const name of ["pointerup", "pointercancel"])
+      box.addEventListener(name, (event) => this.#pointers.delete(event.pointerId));
     new ResizeObserver(() => this.#draw()).observe(box);
   }
 
@@ -67,7 +68,11 @@ export class SlippyMap {
     const left = this.center[0] * count * SIDE - width / 2;
     const top = this.center[1] * count * SIDE - height / 2;
     const wanted = new Set();
-    for (let y = Math.max(0, Math.floor(top / SIDE)); y <= Math.min(count - 1, Math.floor((top + height) / SIDE)); y++) {
+    for (
+      let y = Math.max(0, Math.floor(top / SIDE));
+      y <= Math.min(count - 1, Math.floor((top + height) / SIDE));
+      y++
+    ) {
       for (let x = Math.floor(left / SIDE); x <= Math.floor((left + width) / SIDE); x++) {
         const key = `${this.zoom}/${x}/${y}`;
         wanted.add(key);
@@ -114,7 +119,10 @@ export class SlippyMap {
 
   async #fill({ canvas, place, abort }) {
     const [z, x, y] = place;
-    const address = this.#template.replace("{z}", z).replace("{x}", wrap(x, 2 ** z)).replace("{y}", y);
+    const address = this.#template
+      .replace("{z}", z)
+      .replace("{x}", wrap(x, 2 ** z))
+      .replace("{y}", y);
     try {
       const answer = await this.ask(address, abort.signal);
       if (answer.status === 204) return;
@@ -180,19 +188,39 @@ function drawFeatures(canvas, collection, [z, x, y]) {
     const [u, v] = project(place);
     return [(u * 2 ** z - x) * scale, (v * 2 ** z - y) * scale];
   };
-  const trace = (places) => places.forEach((place, index) => (index ? brush.lineTo(...point(place)) : brush.moveTo(...point(place))));
-  const rings = (polygon) => polygon.forEach((ring) => (trace(ring), brush.closePath()));
+  const trace = (places) => {
+    for (const [index, place] of places.entries()) {
+      if (index) brush.lineTo(...point(place));
+      else brush.moveTo(...point(place));
+    }
+  };
+  const rings = (polygon) => {
+    for (const ring of polygon) {
+      trace(ring);
+      brush.closePath();
+    }
+  };
+  const each = (draw) => (parts) => {
+    for (const part of parts) draw(part);
+  };
+  const dot = (place) => {
+    const [u, v] = point(place);
+    brush.moveTo(u + scale / 64, v);
+    brush.arc(u, v, scale / 64, 0, 7);
+  };
   const draw = {
-    Point: (place) => brush.arc(...point(place), scale / 64, 0, 7),
-    MultiPoint: (places) => places.forEach((place) => (brush.moveTo(...point(place)), draw.Point(place))),
+    Point: dot,
+    MultiPoint: each(dot),
     LineString: trace,
-    MultiLineString: (lines) => lines.forEach(trace),
+    MultiLineString: each(trace),
     Polygon: rings,
-    MultiPolygon: (polygons) => polygons.forEach(rings),
+    MultiPolygon: each(rings),
   };
   brush.strokeStyle = brush.fillStyle = style.getPropertyValue("--accent");
   brush.lineWidth = scale / 170;
-  const geometries = collection.features.flatMap(({ geometry }) => (geometry?.type === "GeometryCollection" ? geometry.geometries : geometry ?? []));
+  const geometries = collection.features.flatMap(({ geometry }) =>
+    geometry?.type === "GeometryCollection" ? geometry.geometries : (geometry ?? []),
+  );
   for (const { type, coordinates } of geometries) {
     brush.beginPath();
     draw[type]?.(coordinates);
