@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+CLIENT := $(VENV)-client
 STATIC := fused_jupyter/widgets/static
 
 SHELL := bash
@@ -10,12 +11,14 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup js demo lab test check lint format docs notebooks bench soak kills clean chromium
+.PHONY: help setup client js demo lab test check lint format docs notebooks bench soak kills load clean chromium
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.setup $(STATIC)/map.js ## make .venv with the package, its extension enabled, and the JavaScript
+
+client: $(CLIENT)/.setup ## make an environment with Fused's own client, which the tests drive
 
 js: $(STATIC)/map.js ## build the JavaScript of the maps
 
@@ -25,7 +28,7 @@ demo: setup ## run the quickstart in a real Jupyter server and fetch files and t
 lab: setup ## open JupyterLab on the quickstart
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/quickstart.ipynb
 
-test: setup $(VENV)/.docs chromium check ## run every check and every test
+test: setup client $(VENV)/.docs chromium check ## run every check and every test
 	$(BIN)/pytest --nbval --nbval-current-env --nbval-sanitize-with tests/notebooks/sanitize.cfg tests fused_jupyter notebooks
 
 check: setup $(VENV)/.docs lint ## the checks without the tests: style, types, layers, JavaScript, docs
@@ -55,11 +58,14 @@ soak: setup ## ten minutes of everything at once, every answer checked; FOR=60 f
 kills: setup ## kill -9 of each kind of process, ten times each, at random moments; SEED=1 to repeat
 	$(BIN)/python scripts/kills.py $(if $(SEED),--seed $(SEED))
 
+load: setup ## fifty clients with tokens beside the owner's open map, for a minute; FOR=10 for less, SEED=1 to repeat
+	$(BIN)/python scripts/token_load.py --seconds $(or $(FOR),60) $(if $(SEED),--seed $(SEED))
+
 bench: setup ## run the benchmarks
 	for script in pictures tables vector_tiles function_cache disk_cache imports calls official_client tiles; do echo "== $$script"; PYTHONPATH=scripts $(BIN)/python benchmarks/$$script.py; done
 
 clean: ## remove all that was built
-	rm -rf $(VENV) $(STATIC) js/node_modules site demo-output dist build
+	rm -rf $(VENV) $(CLIENT) $(STATIC) js/node_modules site demo-output dist build
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -88,6 +94,12 @@ $(VENV)/.setup: $(VENV)/.python pyproject.toml
 
 $(VENV)/.docs: $(VENV)/.setup
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[docs]"
+	touch $@
+
+# Both packages are called `fused`, so they live apart.
+$(CLIENT)/.setup: $(VENV)/.python tests/official/requirements.txt
+	$(PYTHON) -m venv --clear $(CLIENT)
+	$(CLIENT)/bin/pip install --quiet --disable-pip-version-check --requirement tests/official/requirements.txt
 	touch $@
 
 js/node_modules/.package-lock.json: js/package.json js/package-lock.json

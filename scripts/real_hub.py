@@ -31,7 +31,8 @@ class HubUser(Server):
 
     def __init__(self, hub: JupyterHub, name: str) -> None:
         self.name = name
-        self.root = f"{hub.origin}{BASE_URL}user/{name}/"
+        self.path = f"{BASE_URL}user/{name}/"
+        self.root = f"{hub.origin}{self.path}"
         self.directory = hub.home / name
         self.runtime_directory = self.directory / ".local" / "share" / "jupyter" / "runtime"
         self.token = hub.ask("POST", f"users/{name}/tokens")["token"]

@@ -1,7 +1,7 @@
 """Fifty strangers with tokens, as fast as they can, beside the owner's open map. `make load`.
 
-The owner pans over a map of tiles that cost a run and tiles that are kept, first alone, then while the strangers ask for
-tiles and files of a live token, of saved UDFs and of a collection; in turns, so that what else the machine does falls on
+The owner pans over a map of tiles that cost a run and tiles that are kept, first alone, then while the strangers ask
+for tiles and files with tokens of a kernel and of saved UDFs; in turns, so that what else the machine does falls on
 both alike. Every answer is looked at. Strangers may be refused, with 429 or 503, a reason and a time to come again; the
 owner may not.
 """
@@ -22,9 +22,9 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 from real_jupyter import JupyterServer, Kernel
@@ -181,6 +181,20 @@ class Strangers:
     seed: int
 
 
+class Head(Protocol):
+    """Of an answer."""
+
+    @property
+    def status(self) -> int:
+        """As HTTP has it."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """By name."""
+        ...
+
+
 def ask(strangers: Strangers, round_: int, seconds: float) -> Seen:
     """All of them, for so long."""
     return asyncio.run(_ask(strangers, round_, seconds))
@@ -212,16 +226,21 @@ async def _keep_asking(
             seen.failures.append(f"{kind}: {type(exc).__name__}: {exc}")
             continue
         seen.note(kind, response.status, time.monotonic() - started)
-        if wrong := _wrong_in(response, body, name, number):
+        if wrong := wrong_in(response, body, name, number):
             seen.failures.append(f"{kind}: {wrong}")
 
 
 def _address(strangers: Strangers, name: str, number: int) -> str:
     token = f"{strangers.root}fused/{strangers.tokens[name]}"
-    return f"{token}/run/tiles/11/{number % 2048}/{number // 2048}.png" if "picture" in name else f"{token}.json?n={number}"
+    return (
+        f"{token}/run/tiles/11/{number % 2048}/{number // 2048}.png"
+        if "picture" in name
+        else f"{token}.json?n={number}"
+    )
 
 
-def _wrong_in(response: aiohttp.ClientResponse, body: bytes, name: str, number: int) -> str:
+def wrong_in(response: Head, body: bytes, name: str, number: int) -> str:
+    """What is wrong with an answer; empty where nothing is."""
     if response.status == 200:
         is_right = body.startswith(PNG) if "picture" in name else json.loads(body) == {"n": number}
         return "" if is_right else f"another answer than asked for: {body[:200]!r}"

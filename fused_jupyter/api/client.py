@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from collections.abc import Iterable
+from typing import IO, Any
 
 from fused_jupyter.api import facade
 from fused_jupyter.errors import ArgumentError, NoServerError
@@ -11,7 +12,7 @@ from fused_jupyter.runtime import current_kernel
 
 _ELSEWHERE = {
     **dict.fromkeys(
-        ("list", "get", "download", "upload", "delete", "sign_url", "sign_url_prefix", "resolve"),
+        ("list", "get", "download", "delete", "sign_url", "sign_url_prefix", "resolve"),
         "fused_jupyter.api.storage_files",
     ),
     **dict.fromkeys(("whoami", "access_token", "auth_scheme", "logout"), "fused_jupyter.api.credentials"),
@@ -73,8 +74,22 @@ class FusedAPI:
     update_udf_access_token = staticmethod(facade.update_udf_access_token)
     delete_udf_access_token = staticmethod(facade.delete_udf_access_token)
 
+    def upload(self, path: str, data: bytes | IO[bytes]) -> None:
+        """Write a file; whole or not at all.
+
+        Args:
+            path: its address, such as `fd://data/roads.parquet`. In `fused.api.upload` it comes second.
+            data: what it is to hold.
+        """
+        from fused_jupyter.api.storage_files import upload
+
+        upload(data, path)
+
     def _health(self) -> bool:
         return True
+
+    def __dir__(self) -> Iterable[str]:
+        return sorted({*super().__dir__(), *_ELSEWHERE})
 
     def __getattr__(self, name: str) -> Any:  # a function of another module
         name = _OLD_NAMES.get(name, name)

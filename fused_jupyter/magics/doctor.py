@@ -100,7 +100,7 @@ def _server(runtime: KernelRuntime) -> str:
 
 def _extension(runtime: KernelRuntime) -> str:
     server = runtime.server()
-    if not server.origin:
+    if not _is_reached(server):
         return "JupyterHub: only the browser can reach it from outside; its map says what it finds"
     answer = json.loads(_get(server, f"fused/ping?kernel={runtime.kernel_id}"))
     if not answer.get("alive"):
@@ -113,8 +113,10 @@ def _extension(runtime: KernelRuntime) -> str:
 def _route(runtime: KernelRuntime) -> str:
     server = runtime.server()
     names = [udf.name for udf in runtime.registry.all() if not any(p.is_required for p in udf.parameters)]
-    if not server.origin or not names:
-        return "no UDF to try" if server.origin else "left to the browser"
+    if not _is_reached(server):
+        return "left to the browser"
+    if not names:
+        return "no UDF to try"
     body = _get(server, f"fused/run/tiles/{names[-1]}/0/0/0?kernel={runtime.kernel_id}")
     return f"tile 0/0/0 of {names[-1]}: {len(body)} bytes"
 
@@ -144,10 +146,17 @@ _CHECKS: dict[str, Callable[[KernelRuntime], str]] = {
 }
 
 
+def _is_reached(server: JupyterServer) -> bool:
+    """Whether this kernel can ask it: with the key of its extension, also behind JupyterHub, else with its token."""
+    return bool(server.key and server.local_url) or bool(server.origin and server.token)
+
+
 def _get(server: JupyterServer, path: str) -> bytes:
-    request = urllib.request.Request(server.url(path), headers={"Authorization": f"token {server.token}"})  # noqa: S310 - http(s), from Jupyter's own file
-    # The certificate of a server on this machine is nobody's but ours; the token goes nowhere else.
-    context = ssl._create_unverified_context() if server.origin.startswith("https://127.0.0.1") else None  # noqa: S323, SLF001
+    has_key = server.key and server.local_url
+    url, secret = (f"{server.local_url}{path}", server.key) if has_key else (server.url(path), server.token)
+    request = urllib.request.Request(url, headers={"Authorization": f"token {secret}"})  # noqa: S310 - http(s), from Jupyter's own files
+    # The certificate of a server on this machine is nobody's but ours; the secret goes nowhere else.
+    context = ssl._create_unverified_context() if url.startswith("https://127.0.0.1") else None  # noqa: S323, SLF001
     try:
         with urllib.request.urlopen(request, timeout=60, context=context) as response:  # noqa: S310 - see above
             body: bytes = response.read()

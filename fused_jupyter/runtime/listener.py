@@ -26,6 +26,7 @@ from fused_jupyter.udfs import UdfDefinition
 from fused_jupyter.wire import (
     Ask,
     Cancel,
+    DeleteResults,
     Describe,
     Described,
     DescribeShare,
@@ -182,6 +183,8 @@ class Listener:
             return orjson.dumps(self._gateway.describe_share(message.share))
         if isinstance(message, Ask) and self.desk is not None:
             return await self.desk.obey(message)
+        if isinstance(message, DeleteResults) and self.desk is not None:
+            return await self.commands.obey(message)
         return None
 
     def stop(self, run_id: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -24,7 +25,7 @@ class JupyterServer:
     base_url: str
     """Path, with a slash at both ends."""
     origin: str
-    """``http://127.0.0.1:8888``; empty behind JupyterHub, where only the browser knows it."""
+    """``http://127.0.0.1:8888``; empty behind a JupyterHub that does not say it, so that only the browser knows."""
     token: str = field(repr=False)
     pid: int
     key: str = field(default="", repr=False)
@@ -49,7 +50,12 @@ def find_server(runtime_directory: Path, environment: Mapping[str, str] | None =
     key, local_url = str(own.get("key", "")), str(own.get("url", ""))
     if (prefix := environment.get("JUPYTERHUB_SERVICE_PREFIX")) and base_url:
         return JupyterServer(
-            base_url=_slashes(prefix), origin="", token="", pid=server_pid(environment), key=key, local_url=local_url
+            base_url=_slashes(prefix),
+            origin=_origin_of(environment.get("JUPYTERHUB_PUBLIC_URL", "")),
+            token="",
+            pid=server_pid(environment),
+            key=key,
+            local_url=local_url,
         )
     path = runtime_directory / f"jpserver-{server_pid(environment)}.json"
     try:
@@ -92,6 +98,12 @@ def server_pid(environment: Mapping[str, str] | None = None) -> int:
 
 def _slashes(path: str) -> str:
     return f"/{path.strip('/')}/" if path.strip("/") else "/"
+
+
+def _origin_of(url: str) -> str:
+    """Of the address by which the world knows a user's server, where the Hub is told it (`JupyterHub.public_url`)."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}" if parts.scheme and parts.netloc else ""
 
 
 def _host(name: str) -> str:

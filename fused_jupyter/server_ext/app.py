@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from jupyter_server._tz import utcnow
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
-from traitlets import Bool, Float, Unicode
+from traitlets import Bool, Float, Int, List, Unicode
 
 from fused_jupyter._version import __version__
 from fused_jupyter.server_ext.codings import Packer
@@ -19,6 +19,7 @@ from fused_jupyter.server_ext.handlers import ROUTES
 from fused_jupyter.server_ext.hosted.runs import make_polling
 from fused_jupyter.server_ext.hosts import Hosts
 from fused_jupyter.server_ext.owner import OwnerKey
+from fused_jupyter.server_ext.shared.guard import Guard
 from fused_jupyter.server_ext.standing import StandingHost
 from fused_jupyter.settings import Options
 from fused_jupyter.wire import Announcement
@@ -52,7 +53,19 @@ class FusedExtension(ExtensionApp):
 
     allow_shares = Bool(
         default_value=True,
-        help="Answer URLs that carry a token for one UDF in their path, without a login.",
+        help="Answer URLs that carry a token in their path, without a login.",
+    ).tag(config=True)
+
+    share_origins = List(
+        Unicode(),
+        default_value=["*"],
+        help="Sites whose pages may read what URLs with a token give, such as https://example.org; * means all.",
+    ).tag(config=True)
+
+    share_misses_per_minute = Int(
+        30,
+        min=0,
+        help="How many wrong tokens a minute an address may try; more are refused without a look. 0 allows any number.",
     ).tag(config=True)
 
     serve_saved = Bool(
@@ -93,6 +106,8 @@ class FusedExtension(ExtensionApp):
         self.settings["fused_hosts"] = self.hosts
         self.settings["fused_packer"] = Packer(_PACKED_BYTES)
         self.settings["fused_allow_shares"] = self.allow_shares
+        self.settings["fused_share_origins"] = self.share_origins
+        self.settings["fused_guard"] = Guard(self.share_misses_per_minute)
         self.settings["fused_requests"] = Counter()
         self.settings["fused_polling"] = make_polling()
 

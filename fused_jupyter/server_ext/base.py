@@ -28,8 +28,10 @@ from fused_jupyter.server_ext.requests import client_of, make_run, names_format
 from fused_jupyter.server_ext.responses import Answer, error_body, error_headers, run_headers
 from fused_jupyter.wire import Run
 
-_SHARE = re.compile(r"(fsh|fc)_[A-Za-z0-9_-]+")
-_MASK = "{}_[secret]"
+_SHARE = re.compile(
+    r"(fsh_|fc_|(?:(?<=/fused/)|(?<=/realtime-shared/)|(?<=/by-token/))(?:UDF_|(?=[0-9a-f]{64})))[A-Za-z0-9_-]+"
+)
+"""A token. Those of Fused's cloud look like other things too, so they are ones only where a token stands."""
 
 
 class FusedHandler(JupyterHandler):
@@ -44,6 +46,8 @@ class FusedHandler(JupyterHandler):
         """A token in the path is a secret: it is out of the request before anything can log it."""
         self.request.uri = _masked(self.request.uri or "")
         self.request.path = _masked(self.request.path)
+        if referer := self.request.headers.get("Referer"):
+            self.request.headers["Referer"] = _masked(referer)
 
     @property
     def hosts(self) -> Hosts:
@@ -150,7 +154,11 @@ class FusedHandler(JupyterHandler):
         self._call = asyncio.ensure_future(self._obtain(host, run))
         answer = await self._call
         extension, media_type = answer.reply.extension, answer.reply.media_type
-        await self._send(answer, run, file_name(udf or "tile", tile, extension=extension, media_type=media_type))
+        await self._send(
+            answer,
+            run,
+            file_name(udf or ("tile" if tile else "result"), tile, extension=extension, media_type=media_type),
+        )
 
     async def _send(self, answer: Answer, run: Run, name: str) -> None:
         self.set_status(answer.status)
@@ -207,6 +215,20 @@ class FusedHandler(JupyterHandler):
 
 
 def _masked(address: str) -> str:
-    if "%" in address.partition("?")[0] and (odd := _SHARE.search(unquote(address))):
-        return _MASK.format(odd[1])  # a token that is spelled in an unusual way is a token
-    return _SHARE.sub(lambda token: _MASK.format(token[1]), address)
+    """An address without tokens, however they are spelled.
+
+    >>> _masked("/fused/fsh_abc.csv?n=1"), _masked("/fused/%66sh_abc.csv?n=1")
+    ('/fused/fsh_[secret].csv?n=1', '/fused/[secret]?n=1')
+    """
+    path, mark, query = address.partition("?")
+    return f"{_masked_part(path, '/fused/[secret]')}{mark}{_masked_part(query, '[secret]')}"
+
+
+def _masked_part(text: str, odd: str) -> str:
+    if "%" in text and _tokens(unquote(text)) != _tokens(text):
+        return odd  # a token that is spelled in an unusual way is a token
+    return _SHARE.sub(r"\1[secret]", text)
+
+
+def _tokens(text: str) -> list[str]:
+    return [found[0] for found in _SHARE.finditer(text)]

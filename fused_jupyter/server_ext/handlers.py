@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import secrets
 from pathlib import Path
 from typing import Any
 
-from jupyter_server.auth.decorator import allow_unauthenticated
-from tornado import web
-
 from fused_jupyter._version import __version__
-from fused_jupyter.errors import FusedError, ShareError, UnknownUdfError
+from fused_jupyter.errors import UnknownUdfError
 from fused_jupyter.server_ext import hosted, pages, shared
 from fused_jupyter.server_ext.base import FusedHandler
 from fused_jupyter.server_ext.monitoring import HealthHandler, MetricsHandler, RunHandler, RunsHandler
 from fused_jupyter.server_ext.policy import may_execute
 from fused_jupyter.server_ext.requests import first, parse_body, parse_tile
-from fused_jupyter.server_ext.responses import redacted
 from fused_jupyter.wire import PROTOCOL
 
 _STATIC = Path(__file__).parent.parent / "widgets" / "static"
@@ -109,49 +104,6 @@ class TileHandler(FusedHandler):
     head = get
 
 
-class SharedTileHandler(FusedHandler):
-    """`GET|HEAD fused/<token>/run/tiles/<z>/<x>/<y>[.<ext>]`: tiles for who has a token of that UDF."""
-
-    route = "shared"
-
-    async def prepare(self) -> None:  # type: ignore[override]  # as in the base class
-        """A login, if there is one, gives no more rights here, so nobody asks for it and no cookie is set."""
-        self.current_user = self._jupyter_current_user = None
-        if not self.check_host():
-            raise web.HTTPError(403)
-
-    def set_default_headers(self) -> None:
-        """The token in the path is all that opens this: a page elsewhere that has it may read what it opens."""
-        super().set_default_headers()
-        self.set_header("Access-Control-Allow-Origin", "*")
-        self.set_header("Cross-Origin-Resource-Policy", "cross-origin")
-
-    @allow_unauthenticated
-    async def get(self, token: str, z: str, x: str, y: str, extension: str | None) -> None:
-        """Arguments in the query."""
-        tile = parse_tile(z, x, y)
-        if not self.settings["fused_allow_shares"]:
-            raise ShareError("this token opens nothing here")
-        share = hashlib.sha256(token.encode()).hexdigest()
-        host = await self.hosts.find_share(share)
-        await self.answer(host, "", extension=extension, tile=tile, share=share)
-
-    head = get
-
-    def describe(self, error: FusedError) -> dict[str, Any]:
-        """What went wrong, without the inside of the UDF: that is in the log, under the number that the caller gets."""
-        told = redacted(error)
-        if told["error"] != error.message:
-            told["id"] = error.run_id or secrets.token_hex(4)
-            self.log.warning("who has a token of %s met %s (%s)", error.udf, error.message, told["id"])
-        return told
-
-    def tell_of_run(self, error: FusedError) -> dict[str, str]:
-        """Nothing; of results the host says nothing of that kind."""
-        del error
-        return {}
-
-
 class StaticHandler(FusedHandler):
     """`GET|HEAD fused/static/map.js?v=<hash>`: the map's code, of exactly the version that the widget wants."""
 
@@ -203,10 +155,10 @@ ROUTES = [
     (r"/fused/udfs/([^/.]+)", UdfHandler),
     (rf"/fused/run/file/([^/.]+){_EXTENSION}", FileHandler),
     (rf"/fused/run/tiles/([^/]+)/{_XYZ}{_EXTENSION}", TileHandler),
-    (rf"/fused/(fsh_[A-Za-z0-9_-]+)/run/tiles/{_XYZ}{_EXTENSION}", SharedTileHandler),
     (r"/fused/static/([^/]+)", StaticHandler),
     *hosted.ROUTES,
     *pages.ROUTES,
     *shared.ROUTES,
+    *hosted.ABSENT_ROUTES,
     (r"/fused(?:/.*)?", MissingHandler),
 ]

@@ -24,6 +24,7 @@ from fused_jupyter.wire import (
     Announcement,
     Ask,
     Client,
+    DeleteResults,
     Describe,
     Described,
     DescribeShare,
@@ -248,6 +249,15 @@ class Hosts:
         """
         host = await self.standing()
         return await self._json(host, Ask(id=host.client.next_number(), what=what, arguments=arguments))
+
+    async def delete_saved_results(self, udf: str) -> int:
+        """Delete what is kept of a saved UDF; gives how many results there were.
+
+        Raises:
+            FusedError: the host cannot be asked.
+        """
+        host = await self.standing()
+        return int(await self._json(host, DeleteResults(id=host.client.next_number(), udf=udf)))
 
     async def all(self) -> list[Host]:
         """Every host that can be asked now; that of saved UDFs comes last, and only if there are any."""

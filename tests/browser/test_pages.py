@@ -258,7 +258,10 @@ def test_a_page_of_a_token_needs_no_login(
     page.wait_for_selector("#map[data-idle=true]")
 
     assert color_at(page, 0.4, 0.5) == [255, 0, 99]
-    expect(page.locator("#snippet")).to_contain_text(token)
+    expect(page.locator("#snippet")).to_contain_text(f"/fused/{token}.json?bounds=")
+    page.get_by_role("tab", name="QGIS").click()
+    expect(page.locator("#snippet")).to_contain_text(f"/fused/{token}/wmts/1.0.0/WMTSCapabilities.xml?blue=99")
+    expect(page.locator("#snippet")).not_to_contain_text("bounds=")
     assert context.cookies() == []
     assert faults == []
     context.close()

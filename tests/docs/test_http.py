@@ -39,6 +39,7 @@ def test_every_route_is_documented() -> None:
         "run": "0" * 12,
         "key": "a.csv",
         "client": "local",
+        "user": "ada",
         "collection": "fc_a",
         "version": "0" * 12,
         "name": "page.js",

@@ -265,6 +265,15 @@ def test_the_owner_does_not_wait_behind_a_token_that_has_enough() -> None:
     strictly(main)
 
 
+def test_of_four_slots_the_owner_has_three() -> None:
+    """Whoever came first, and however many clients the tokens have; who waits alone has all."""
+    guests = [("g", Caller(client=f"guest {n}", token=f"t{n}")) for n in range(4)]
+    owners = [*(("o", MAP) for _ in range(4)), *(("p", PAGE) for _ in range(3))]
+
+    assert "".join(ordered(*guests, *owners)) == "opogpopgogg"
+    assert "".join(ordered(*owners, *guests)) == "opogpopgogg"
+
+
 # -- waits that end
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -171,6 +173,23 @@ def test_saved_udf_runs_by_its_address(client: Client, quakes: str, hub: Jupyter
     assert pq.read_table(pa.BufferReader(answer.body))["n"].to_pylist() == [4]
     assert tile.json()[0]["west"] == -135.0
     assert (bare.status, missing.status) == (403, 404)
+
+
+def test_kept_results_are_deleted(client: Client, counter: Callable[[], int], tmp_path: Path) -> None:
+    """The next call runs anew, at once."""
+    code = f"@fused.udf\ndef udf():\n    open({str(tmp_path / 'runs')!r}, 'a').write('x\\n')\n    return 1"
+    client(f"kept = make({code!r}, 'kept')\nkept.to_fused()\nfused.run('kept'), fused.run('kept')")
+    assert counter() == 1
+
+    client("kept.invalidate_cache()\nfused.run('kept')")
+
+    assert counter() == 2
+
+
+def test_absent_parts_say_so(client: Client) -> None:
+    """Jobs on Fused's machines, secrets, schedules."""
+    for call in ("api.get_jobs(1)", "fused.secrets['a']", "api.set_secret_value('a', 'b')", "api.list_cronjobs()"):
+        assert "not here" in client.error(call)["message"]
 
 
 @pytest.mark.parametrize(

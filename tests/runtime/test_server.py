@@ -52,11 +52,22 @@ def test_base_url_has_a_slash_at_both_ends(tmp_path: Path, base_url: str) -> Non
     assert found(tmp_path, base_url=base_url).base_url in {"/", "/lab/"}
 
 
-def test_hub_is_known_by_its_prefix_only(tmp_path: Path) -> None:
+def test_hub_is_known_by_its_prefix(tmp_path: Path) -> None:
     """Only the browser knows its address; URLs start at the root."""
     hub = found(tmp_path, {"JUPYTERHUB_SERVICE_PREFIX": "/hub/user/ann"})
 
     assert hub.url("fused/ping") == "/hub/user/ann/fused/ping"
+
+
+@pytest.mark.parametrize(
+    ("public", "origin"),
+    [("https://ann.example.org/hub/user/ann/", "https://ann.example.org"), ("", ""), ("/hub/user/ann/", "")],
+)
+def test_a_hub_that_knows_its_address_tells_it(tmp_path: Path, public: str, origin: str) -> None:
+    """Then URLs are whole."""
+    hub = found(tmp_path, {"JUPYTERHUB_SERVICE_PREFIX": "/hub/user/ann/", "JUPYTERHUB_PUBLIC_URL": public})
+
+    assert hub.url("fused/ping") == f"{origin}/hub/user/ann/fused/ping"
 
 
 def test_kernel_without_a_server_is_told_what_works(tmp_path: Path) -> None:

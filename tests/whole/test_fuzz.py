@@ -28,6 +28,10 @@ _GOOD = frozenset({503, 504})
 """Of 5xx those that say something: not now, or too long."""
 
 
+_OPEN = frozenset({"/server/v1/health"})
+"""Whether the server is there: the official client asks it before it has a credential."""
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("data")
@@ -129,7 +133,7 @@ def test_who_is_not_logged_in_runs_nothing(
 
     def law(case: Case) -> None:
         status = check(case, {}, server, secrets)
-        assert status in {400, 401, 403, 404, 405}, f"{case.method} {case.path}: {status}"
+        assert status >= 400 or case.path in _OPEN, f"{case.method} {case.path}: {status}"
 
     fuzz(owners_schema, law, examples=2)
 
@@ -139,8 +143,8 @@ def check(case: Case, headers: dict[str, str], server: JupyterServer, secrets: d
     response = case.call(headers=headers, timeout=SECONDS, allow_redirects=False)
     assert time.monotonic() - started < SECONDS
     where = f"{case.method} {case.formatted_path}"
-    assert response.status_code < 500 or response.status_code in _GOOD, f"{where}: {response.text[:500]}"
-    told = response.text + str(response.headers)
+    assert response.status_code < 500 or response.status_code in _GOOD, f"{where}: {response.content[:500]!r}"
+    told = response.content.decode(errors="replace") + str(response.headers)
     for secret in (server.token, *secrets.values()):
         assert secret not in told
     return int(response.status_code)

@@ -13,8 +13,6 @@ import pytest
 from PIL import Image
 from real_jupyter import Answer, JupyterServer, Kernel
 
-ME = "user@fused.io"
-
 SAVE = """
 import fused
 
@@ -214,9 +212,10 @@ def test_loading_a_saved_udf(kernel: Kernel) -> None:
     assert said(kernel, 'fused.load("team/caltrain_live_location").name') == "caltrain_live_location"
 
 
-def test_saved_udf_with_the_private_token(server: JupyterServer, access_token: str) -> None:
+def test_saved_udf_with_the_private_token(server: JupyterServer, kernel: Kernel, access_token: str) -> None:
     """`curl … /realtime/fused/api/v1/run/udf/saved/user@fused.io/caltrain_live_location`."""
-    path = f"server/v1/realtime/fused/api/v1/run/udf/saved/{ME}/caltrain_live_location"
+    user = said(kernel, "user")
+    path = f"server/v1/realtime/fused/api/v1/run/udf/saved/{user}/caltrain_live_location"
     answer = get(server, f"{path}?dtype_out_raster=png&dtype_out_vector=parquet", bearer=access_token)
     assert pd.read_parquet(io.BytesIO(answer.body))["train"].tolist() == [101, 102]
     assert server.get(f"fused/{path}", login=False).status in {401, 403}
@@ -324,7 +323,9 @@ def test_tokens_of_a_udf(api: Kernel) -> None:
 def test_files(api: Kernel, server: JupyterServer) -> None:
     """Upload, list, get, sign and delete below `fd://`."""
     code = """
-        fused.api.upload("some text".encode("utf-8"), "fd://folder/new-file.txt")
+        fused.api.upload("some text".encode("utf-8"), "fd://folder/other-file.txt")
+        fused.api.delete("fd://folder/other-file.txt")
+        api.upload("fd://folder/new-file.txt", "some text".encode("utf-8"))
         _signed = fused.api.sign_url("fd://folder/new-file.txt")
         [fused.api.list("fd://folder/"), fused.api.get("fd://folder/new-file.txt").decode(), _signed]
     """

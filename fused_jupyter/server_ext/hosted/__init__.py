@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fused_jupyter.server_ext.hosted.files import FILE_ROUTES
+from fused_jupyter.server_ext.hosted.identity import ABSENT_ROUTES as ABSENT_ROUTES
 from fused_jupyter.server_ext.hosted.identity import IDENTITY_ROUTES
 from fused_jupyter.server_ext.hosted.runs import RUN_ROUTES
 from fused_jupyter.server_ext.hosted.tokens import TOKEN_ROUTES

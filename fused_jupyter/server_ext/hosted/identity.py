@@ -6,6 +6,7 @@ from typing import Any
 
 from jupyter_server.auth.decorator import allow_unauthenticated
 
+from fused_jupyter.errors import UnknownUdfError
 from fused_jupyter.server_ext.hosted.handler import HostedHandler
 from fused_jupyter.server_ext.policy import may_execute
 from fused_jupyter.settings import whoami
@@ -22,6 +23,8 @@ class UserHandler(HostedHandler):
         """Name and address of this user."""
         self.send_json({**whoami(), "id": whoami()["handle"], "execution_environment_id": None})
 
+    head = get
+
 
 class InstancesHandler(HostedHandler):
     """`GET fused/server/v1/realtime-instance/available`, where UDFs can run."""
@@ -30,6 +33,8 @@ class InstancesHandler(HostedHandler):
     async def get(self) -> None:
         """Here."""
         self.send_json([{"client_id": CLIENT_ID, "preference_rank": 1}])
+
+    head = get
 
 
 class EnvironmentHandler(HostedHandler):
@@ -40,6 +45,8 @@ class EnvironmentHandler(HostedHandler):
         """This user alone."""
         self.send_json({"id": CLIENT_ID, "name": CLIENT_ID, "handle": whoami()["handle"]})
 
+    head = get
+
 
 class HealthHandler(HostedHandler):
     """`GET fused/server/v1/health`, which the official client asks without a login."""
@@ -49,8 +56,27 @@ class HealthHandler(HostedHandler):
         """No more than that there is somebody."""
         self.send_json({"status": "ok"})
 
+    head = get
+
+
+class AbsentHandler(HostedHandler):
+    """Everything else below `fused/server/v1`: a JSON 404, for the owner."""
+
+    @may_execute
+    async def get(self) -> None:
+        """Say that Fused has it, or may have it, and this server has not."""
+        raise UnknownUdfError(
+            "this part of Fused's API is not here; there are runs, saved UDFs, collections, tokens and files, as "
+            "docs/official-client.md lists them"
+        )
+
+    head = post = put = delete = get
+
 
 _BASE = r"/fused/server/v1"
+
+ABSENT_ROUTES: list[tuple[str, Any]] = [(rf"{_BASE}(?:/.*)?", AbsentHandler)]
+"""Comes after all others."""
 
 IDENTITY_ROUTES: list[tuple[str, Any]] = [
     (rf"{_BASE}/user/self", UserHandler),

@@ -52,6 +52,8 @@ class Posted:
         if not isinstance(arguments, dict):
             raise ArgumentError(f"parameters: got a JSON {type(arguments).__name__}, need an object")
         wanted = {name: text for name in _FORMATS if (text := _said(name, query, sent))}
+        if "," in wanted.get("format", ""):
+            wanted["format"] += ",json"  # of several, none may fit; Fused's own example asks for geojson,png of a table
         max_age = _said("cache_max_age", query, sent)
         if sent.get("cache") is False:
             max_age = "0"

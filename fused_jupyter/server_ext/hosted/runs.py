@@ -175,6 +175,8 @@ class ResultHandler(_RunHandler):
         self.set_status(202)
         self.send_json({"run_id": run_id, "status": "running"})
 
+    head = get
+
 
 class PostedHandler(_RunHandler):
     """`POST fused/run/udf` with `step_config`; also as `fused/server/v1/realtime/<client>/api/v1/run/udf`."""
@@ -197,6 +199,8 @@ class SavedHandler(_RunHandler):
         """A saved UDF, with arguments in the query."""
         tile = parse_tile(z, x or "", y or "") if z else None
         await self._answer_now(asyncio.ensure_future(self._make_saved(owner, slug, tile)))
+
+    head = get
 
     async def _make_saved(self, owner: str, slug: str, tile: Tile | None) -> Made:
         udf = await self.ask("udfs.publish_saved", owner=owner, slug=slug)

@@ -25,6 +25,8 @@ class TokensHandler(HostedHandler):
         """A page of a list, at the end an empty one; their public ids for their secrets."""
         await self.pass_on("tokens.list", self.said)
 
+    head = get
+
 
 class TokenHandler(HostedHandler):
     """`GET|POST|DELETE fused/server/v1/udf-access-token/by-token/<secret or public id>`."""
@@ -33,6 +35,8 @@ class TokenHandler(HostedHandler):
     async def get(self, token: str) -> None:
         """What is known of it."""
         await self.pass_on("tokens.get", {"token": token})
+
+    head = get
 
     @may_execute
     async def post(self, token: str) -> None:

@@ -16,6 +16,8 @@ class FindHandler(HostedHandler):
         """A UDF."""
         await self.pass_on("udfs.find", {"owner": owner, "collection": collection, "slug": slug})
 
+    head = get
+
 
 class FindOwnHandler(HostedHandler):
     """`GET fused/server/v1/udf/exec-env/self/by-collection/<c>/by-slug/<name>`: one of the team, which is this user."""
@@ -25,6 +27,8 @@ class FindOwnHandler(HostedHandler):
         """A UDF."""
         await self.pass_on("udfs.find", {"collection": collection, "slug": slug})
 
+    head = get
+
 
 class UdfByIdHandler(HostedHandler):
     """`GET|POST|DELETE fused/server/v1/udf/by-id/<id>`."""
@@ -33,6 +37,8 @@ class UdfByIdHandler(HostedHandler):
     async def get(self, udf_id: str) -> None:
         """A UDF."""
         await self.pass_on("udfs.by_id", {"id": udf_id})
+
+    head = get
 
     @may_execute
     async def post(self, udf_id: str) -> None:
@@ -62,6 +68,21 @@ class UdfOfTokenHandler(HostedHandler):
         """The UDF that it opens."""
         await self.pass_on("udfs.of_token", {"token": token})
 
+    head = get
+
+
+class ResultsHandler(HostedHandler):
+    """`DELETE fused/server/v1/realtime-shared/<client>/udf-cache/by-id/<id>/delete`: what is kept of a saved UDF.
+
+    The official client may name a tile; more than that is deleted, which costs a run.
+    """
+
+    @may_execute
+    async def delete(self, udf_id: str) -> None:
+        """How many results there were."""
+        saved = await self.ask("udfs.by_id", id=udf_id)
+        self.send_json({"deleted": await self.hosts.delete_saved_results(saved["slug"])})
+
 
 class UdfsHandler(HostedHandler):
     """`GET fused/server/v1/udf/self?skip=&limit=`; there are no public ones but one's own."""
@@ -74,6 +95,8 @@ class UdfsHandler(HostedHandler):
         else:
             await self.pass_on("udfs.list", self.said)
 
+    head = get
+
 
 class PublicUdfsHandler(HostedHandler):
     """`GET fused/server/v1/udf/public`."""
@@ -82,6 +105,8 @@ class PublicUdfsHandler(HostedHandler):
     async def get(self) -> None:
         """None: this server has those of its user."""
         self.send_json([])
+
+    head = get
 
 
 class CollectionsHandler(HostedHandler):
@@ -92,6 +117,8 @@ class CollectionsHandler(HostedHandler):
         """A page of a list."""
         await self.pass_on("collections.list", self.said)
 
+    head = get
+
 
 class CollectionHandler(HostedHandler):
     """`GET fused/server/v1/collection/by-name/<name>`, or by id, where it can be renamed and deleted too."""
@@ -100,6 +127,8 @@ class CollectionHandler(HostedHandler):
     async def get(self, collection: str) -> None:
         """A collection."""
         await self.pass_on("collections.get", {"collection": collection})
+
+    head = get
 
 
 class CollectionByIdHandler(CollectionHandler):
@@ -155,6 +184,7 @@ UDF_ROUTES: list[tuple[str, Any]] = [
     (rf"{_UDF}/exec-env/self/{_NAMED}", FindOwnHandler),
     (rf"{_UDF}/by-id/([^/]+)", UdfByIdHandler),
     (rf"{_UDF}/new", NewUdfHandler),
+    (r"/fused/server/v1/realtime-shared/[^/]+/udf-cache/by-id/([^/]+)/delete", ResultsHandler),
     (rf"{_UDF}/shared/by-token/([^/]+(?:/[^/]+)?)", UdfOfTokenHandler),
     (rf"{_UDF}/(?:exec-env/)?self", UdfsHandler),
     (rf"{_UDF}/public", PublicUdfsHandler),

@@ -68,9 +68,13 @@ def _document(title: str, description: str, paths: Json) -> Json:
 def _paths_of(entry: Entry, *, reserved: Sequence[str], is_token: bool) -> Json:
     shared = [{"$ref": f"#/components/parameters/{name}"} for name in reserved]
     file = f"/{entry.file}.{{extension}}"
-    paths: Json = {file: {"parameters": [_extension(entry.formats), *shared], "get": _get(entry, is_token=is_token)}}
-    if not is_token:
-        paths[file]["post"] = _post(entry, is_token=is_token)
+    paths: Json = {
+        file: {
+            "parameters": [_extension(entry.formats), *shared],
+            "get": _get(entry, is_token=is_token),
+            "post": _post(entry, is_token=is_token),
+        }
+    }
     if entry.spatial is not None:
         address = f"/{entry.tiles}/{{z}}/{{x}}/{{y}}.{{extension}}"
         places = [_zoom(entry.zooms), *_TILE, _extension(_of_tiles(entry.formats))]

@@ -8,10 +8,8 @@ from typing import Any, Self
 
 from fused_jupyter.errors import ShareError
 from fused_jupyter.server_ext.pages.entry import Entry
+from fused_jupyter.server_ext.shared.guard import NOTHING
 from fused_jupyter.wire import Limits
-
-NOTHING = "this token opens nothing here"
-"""Of everything that a token does not open, so that nobody learns what there is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -148,6 +148,7 @@ def _told(entry: Entry, place: Place) -> dict[str, Any]:
         "tiles": entry.tiles if entry.drawn else None,
         "drawn": ",".join(entry.drawn),
         "first": "json" if "json" in entry.formats else entry.formats[0],
+        "spatial": entry.spatial,
         "zooms": entry.zooms,
         "view": view_of(entry),
         "wmts": place.wmts,

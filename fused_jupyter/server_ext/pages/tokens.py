@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from jupyter_server.auth.decorator import allow_unauthenticated
-from tornado import web
-
-from fused_jupyter.errors import FusedError, ShareError
-from fused_jupyter.server_ext.base import FusedHandler
+from fused_jupyter.errors import ShareError
 from fused_jupyter.server_ext.pages.openapi import document_of_token
-from fused_jupyter.server_ext.pages.opened import NOTHING, Opened
+from fused_jupyter.server_ext.pages.opened import Opened
 from fused_jupyter.server_ext.pages.page import Place, list_page, udf_page
 from fused_jupyter.server_ext.pages.sending import (
     as_query,
@@ -25,63 +20,33 @@ from fused_jupyter.server_ext.pages.sending import (
     send_tilejson,
 )
 from fused_jupyter.server_ext.pages.wmts import TileRequest, arguments_for, asks_for_tile, standard_parameters
-from fused_jupyter.server_ext.responses import redacted
+from fused_jupyter.server_ext.shared.guard import NOTHING
+from fused_jupyter.server_ext.shared.handler import SharedHandler, may_open
 
 _WMTS = "wmts/1.0.0/WMTSCapabilities.xml"
 
 
-class _DescribedHandler(FusedHandler):
+class _DescribedHandler(SharedHandler):
     """What a token opens is asked for first."""
 
     route = "shared-pages"
 
-    async def prepare(self) -> None:  # type: ignore[override]  # as in the base class
-        """A login, if there is one, gives no more rights here, so nobody asks for it and no cookie is set."""
-        self.current_user = self._jupyter_current_user = None
-        if not self.check_host():
-            raise web.HTTPError(403)
-
-    def set_default_headers(self) -> None:
-        """The token in the path is all that opens this: a page elsewhere that has it may read what it opens."""
-        super().set_default_headers()
-        self.set_header("Access-Control-Allow-Origin", "*")
-        self.set_header("Cross-Origin-Resource-Policy", "cross-origin")
-
-    def share_of(self, token: str) -> str:
-        """By what the host knows it.
-
-        Raises:
-            ShareError: this server serves no tokens.
-        """
-        if not self.settings["fused_allow_shares"]:
-            raise ShareError(NOTHING)
-        return hashlib.sha256(token.encode()).hexdigest()
-
-    async def opened(self, token: str) -> Opened:
+    async def opened(self) -> Opened:
         """What it opens.
 
         Raises:
             ShareError: nothing.
         """
-        return Opened.of(await self.hosts.describe_share(self.share_of(token)))
-
-    def describe(self, error: FusedError) -> dict[str, Any]:
-        """What went wrong, without the inside of the UDF."""
-        return redacted(error)
-
-    def tell_of_run(self, error: FusedError) -> dict[str, str]:
-        """Nothing; of results the host says nothing of that kind."""
-        del error
-        return {}
+        return Opened.of(await self.hosts.describe_share(self.share))
 
 
 class SharedOpenApiHandler(_DescribedHandler):
     """`GET|HEAD fused/<token>/openapi.json`: what the token opens, for generators and agents."""
 
-    @allow_unauthenticated
+    @may_open
     async def get(self, token: str) -> None:
         """OpenAPI 3.1, without the token."""
-        opened = await self.opened(token)
+        opened = await self.opened()
         told = "What one token opens. The token is part of the address of this document, so no login is needed."
         self.send_json(document_of_token(opened.entries(below=""), title=opened.title, description=told))
 
@@ -91,10 +56,10 @@ class SharedOpenApiHandler(_DescribedHandler):
 class SharedPageHandler(_DescribedHandler):
     """`GET|HEAD fused/<token>/page`, `fused/<token>/<udf>/page`: one UDF, for people."""
 
-    @allow_unauthenticated
+    @may_open
     async def get(self, token: str, udf: str | None = None) -> None:
         """Parameters as a form, the result, snippets, a map."""
-        opened = await self.opened(token)
+        opened = await self.opened()
         entry = opened.entry(udf or "", below="../" if udf else "")
         if not udf:
             entry = replace(entry, file=f"../{token}")  # shorter than the address below the token
@@ -110,11 +75,11 @@ class SharedPageHandler(_DescribedHandler):
 class SharedListHandler(_DescribedHandler):
     """`GET|HEAD fused/<collection token>/`: its UDFs, for people and, without `text/html` in `Accept`, as JSON."""
 
-    @allow_unauthenticated
+    @may_open
     async def get(self, token: str, slash: str) -> None:
         """Names, and what each gives."""
-        opened = await self.opened(token)
-        self.set_header("Vary", "Accept")
+        opened = await self.opened()
+        self.set_header("Vary", "Accept, Origin")
         if "text/html" not in self.request.headers.get("Accept", ""):
             udfs = [_told(summary) for summary in opened.summaries]
             self.send_json({"udfs": udfs})
@@ -132,13 +97,12 @@ class SharedListHandler(_DescribedHandler):
 class SharedTileJsonHandler(_DescribedHandler):
     """`GET|HEAD fused/<token>/tilejson.json`, `fused/<token>/<udf>/tilejson.json`: TileJSON 3.0."""
 
-    @allow_unauthenticated
+    @may_open
     async def get(self, token: str, udf: str | None = None) -> None:
         """The tile address, with what the owner says of the layer; arguments are passed on."""
-        opened = await self.opened(token)
-        share = self.share_of(token)
+        opened = await self.opened()
         entry = opened.entry(udf or "", below=f"{token}/")
-        await send_tilejson(self, await self.hosts.find_share(share), entry, share=share, udf=udf or "")
+        await send_tilejson(self, await self.hosts.find_share(self.share), entry, share=self.share, udf=udf or "")
 
     head = get
 
@@ -146,24 +110,23 @@ class SharedTileJsonHandler(_DescribedHandler):
 class SharedWmtsHandler(_DescribedHandler):
     """`GET|HEAD fused/<token>/wmts`: WMTS with its parameters in the query."""
 
-    @allow_unauthenticated
+    @may_open
     async def get(self, token: str) -> None:
         """`GetCapabilities` or `GetTile`."""
-        opened = await self.opened(token)
+        opened = await self.opened()
         query = standard_parameters(self.request.query_arguments)
         if not asks_for_tile(query):
             send_capabilities(self, opened.entries(below=f"{token}/"), title=opened.title, below=f"{token}/")
             return
         asked = TileRequest.of(query)
-        share = self.share_of(token)
         entry = next((each for each in opened.entries(below="") if each.name == asked.layer), None)
         if entry is None:
             raise ShareError(NOTHING)
         taken = arguments_for(entry, passed_on(self.request.query_arguments))
         self.request.query_arguments = as_query(taken)
         udf = "" if opened.kind == "udf" else asked.layer
-        host = await self.hosts.find_share(share)
-        await self.answer(host, udf, extension=asked.extension, tile=asked.tile, share=share)
+        host = await self.hosts.find_share(self.share)
+        await self.answer(host, udf, extension=asked.extension, tile=asked.tile, share=self.share)
 
     head = get
 
@@ -175,24 +138,11 @@ class SharedWmtsHandler(_DescribedHandler):
 class SharedCapabilitiesHandler(SharedWmtsHandler):
     """`GET|HEAD fused/<token>/wmts/1.0.0/WMTSCapabilities.xml`: the same without parameters."""
 
-    @allow_unauthenticated
+    @may_open
     async def get(self, token: str) -> None:
         """All UDFs of the token that give tiles."""
-        opened = await self.opened(token)
+        opened = await self.opened()
         send_capabilities(self, opened.entries(below=f"{token}/"), title=opened.title, below=f"{token}/")
-
-    head = get
-
-
-class SharedFileHandler(_DescribedHandler):
-    """`GET|HEAD fused/<token>/run/file[.<ext>]`: the result, below the address of the document that lists it."""
-
-    @allow_unauthenticated
-    async def get(self, token: str, extension: str | None) -> None:
-        """Arguments in the query."""
-        share = self.share_of(token)
-        host = await self.hosts.find_share(share)
-        await self.answer(host, "", extension=extension, share=share)
 
     head = get
 
@@ -209,7 +159,6 @@ ROUTES = [
     (rf"/fused/{_ANY}/wmts", SharedWmtsHandler),
     (rf"/fused/{_ANY}/wmts/(?:1\.0\.0/)?WMTSCapabilities\.xml", SharedCapabilitiesHandler),
     (rf"/fused/{_ONE}/(?:page)?", SharedPageHandler),
-    (rf"/fused/{_ONE}/run/file(?:\.([A-Za-z0-9]+))?", SharedFileHandler),
     (rf"/fused/{_ONE}/tilejson\.json", SharedTileJsonHandler),
     (rf"/fused/{_MANY}(/?)", SharedListHandler),
     (rf"/fused/{_MANY}/{_UDF}/(?:page)?", SharedPageHandler),

@@ -126,8 +126,13 @@ def test_a_token_is_told_what_it_may_do_and_no_more() -> None:
     document = document_of_token([shared(limits)], title="t", description="")
 
     assert list(document["paths"]) == ["/run/file.{extension}", "/run/tiles/{z}/{x}/{y}.{extension}"]
-    found = {path: {each["name"]: each for each in parameters} for path, _, _, parameters in operations(document)}
-    of_file, of_tile = found.values()
+    of_file, of_tile = (
+        {each["name"]: each for each in parameters}
+        for _, method, _, parameters in operations(document)
+        if method == "get"
+    )
+    (body,) = (operation["requestBody"] for _, method, operation, _ in operations(document) if method == "post")
+    assert body["content"]["application/json"]["schema"]["properties"].keys() == {"whole"}
     assert of_file.keys() == {"extension", "format", "cache_max_age", "whole"}
     assert of_file["extension"]["schema"]["enum"] == ["csv", "png"]
     assert (of_tile["z"]["schema"]["minimum"], of_tile["z"]["schema"]["maximum"]) == (2, 9)

@@ -18,9 +18,10 @@ const fields = [...form.querySelectorAll("[data-parameter]")];
 const spelled = (field) => (field.type === "checkbox" ? String(field.checked) : field.value);
 
 /** Only what differs from the default: addresses stay short, and a new default counts. */
-function search(also = {}) {
+function search(also = {}, without = null) {
   const found = new URLSearchParams();
   for (const field of fields) {
+    if (field.name === without) continue;
     const value = spelled(field);
     if (value !== field.dataset.initial || field.required) found.append(field.name, value);
   }
@@ -44,7 +45,9 @@ function restore() {
 const chosen = () => form.elements["result-format"].value;
 const absolute = (path) => new URL(path, location.href).href.replaceAll("%7B", "{").replaceAll("%7D", "}");
 const fileAddress = (extension) => absolute(udf.file) + (extension ? `.${extension}` : "") + search();
-const tileAddress = (extension) => `${absolute(udf.tiles)}/{z}/{x}/{y}.${extension}${search()}`;
+const tileAddress = (extension) => `${absolute(udf.tiles)}/{z}/{x}/{y}.${extension}${searchOfTiles()}`;
+/** Where a tile is says its address. */
+const searchOfTiles = (also = {}) => search(also, udf.spatial);
 
 function follow() {
   const address = fileAddress(chosen());
@@ -268,7 +271,7 @@ const OF_TILES = {
     `map.addSource("udf", { type: "raster", tileSize: 256,\n  tiles: [${literal(tileAddress("png"))}] });\nmap.addLayer({ id: "udf", type: "raster", source: "udf" });\n\n// features instead of pictures\nmap.addSource("features", { type: "vector",\n  tiles: [${literal(tileAddress("mvt"))}] });\nmap.addLayer({ id: "features", type: "fill", source: "features",\n  "source-layer": "udf" });`,
   Leaflet: () => `L.tileLayer(${literal(tileAddress("png"))},\n  { maxZoom: ${udf.zooms[1]} }).addTo(map);`,
   QGIS: () =>
-    `Layer > Add Layer > Add WMS/WMTS Layer > New\nURL  ${absolute(udf.wmts)}\n\nor Add XYZ Layer > New\nURL  ${tileAddress("png")}\n\nfeatures: Add Vector Tile Layer > New Generic Connection\nURL  ${tileAddress("mvt")}${udf.is_owner ? `\n\nIn all of them, Authentication: API header\n${header}` : ""}`,
+    `Layer > Add Layer > Add WMS/WMTS Layer > New\nURL  ${absolute(udf.wmts)}${searchOfTiles()}\n\nor Add XYZ Layer > New\nURL  ${tileAddress("png")}\n\nfeatures: Add Vector Tile Layer > New Generic Connection\nURL  ${tileAddress("mvt")}${udf.is_owner ? `\n\nIn all of them, Authentication: API header\n${header}` : ""}`,
 };
 if (udf.tiles) Object.assign(SNIPPETS, OF_TILES);
 
@@ -323,7 +326,7 @@ for (const button of document.querySelectorAll("button[data-copies]")) {
 
 function showMap() {
   document.getElementById("map-section").hidden = false;
-  const template = `${absolute(udf.tiles)}/{z}/{x}/{y}${search({ format: udf.drawn })}`;
+  const template = `${absolute(udf.tiles)}/{z}/{x}/{y}${searchOfTiles({ format: udf.drawn })}`;
   const note = document.getElementById("map-note");
   map ??= new SlippyMap(document.getElementById("map"), {
     view: udf.view,
