@@ -76,11 +76,12 @@ for udf in (picture, numbers):
 stored = lambda name, **limits: fused.api.create_udf_access_token(f"load/{name}", **limits).token
 print(json.dumps({
     "live picture": current().grant("picture"),
-    "live picture, few": current().grant("picture", Limits(rate=20.0)),
+    "live picture, few": current().grant("picture", Limits(rate=2.0)),
     "live numbers": current().grant("numbers"),
     "saved picture": stored("picture"),
     "saved picture, one at a time": stored("picture", concurrency=1),
     "saved numbers": stored("numbers"),
+    "collection, picture": fused.api.create_collection_access_token("load").token + "/picture",
 }))
 """
 

@@ -32,8 +32,8 @@ c.FusedExtension.allow_shares = False
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[JupyterServer]:
-    """A server at `/` that logs all that it can."""
-    with JupyterServer(arguments=("--debug",)) as server:
+    """A server at `/` that logs all that it can, and is not tired of wrong tokens."""
+    with JupyterServer(arguments=("--debug", "--FusedExtension.share_misses_per_minute=0")) as server:
         yield server
 
 

@@ -33,7 +33,8 @@ def test_fifty_clients_with_tokens_beside_the_owners_map(tmp_path: Path) -> None
     assert min(said["owners_tiles"]) > 4 * IN_FLIGHT
     answered = {kind.rpartition(",")[0] for kind in said["tokens"] if kind.endswith(" 200")}
     pictures = {"live picture", "live picture, few", "saved picture", "saved picture, one at a time"}
-    assert answered == pictures | {"live numbers", "saved numbers"}
+    assert answered == pictures | {"live numbers", "saved numbers", "collection, picture"}
+    assert any(kind.endswith(" 429") for kind in said["tokens"])
 
 
 @pytest.mark.parametrize(

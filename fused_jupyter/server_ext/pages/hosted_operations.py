@@ -93,6 +93,11 @@ _ROWS = (
     _Row(f"post {_BASE}/udf/by-id/{{id}}", "save_version", "Save a new version", body="udf"),
     _Row(f"delete {_BASE}/udf/by-id/{{id}}", "delete_saved", "Delete a saved UDF and its tokens"),
     _Row(
+        f"delete {_BASE}/realtime-shared/{{client}}/udf-cache/by-id/{{id}}/delete",
+        "delete_saved_results",
+        "Delete what is kept of a saved UDF",
+    ),
+    _Row(
         f"get {_BASE}/udf/by-user-email/{{owner}}/by-collection/{{collection}}/by-slug/{{slug}}",
         "find_saved",
         "A saved UDF by its name",
