@@ -260,9 +260,12 @@ class Hosts:
         return int(await self._json(host, DeleteResults(id=host.client.next_number(), udf=udf)))
 
     async def all(self) -> list[Host]:
-        """Every host that can be asked now; that of saved UDFs comes last, and only if there are any."""
+        """Every host that can be asked now; that of saved UDFs comes last, and only if there are any or it runs."""
         await self._look_again()
-        saved = [await self.standing()] if self._has_saved else []
+        if self._saved is not None and self._saved.client.is_open:
+            saved = [self._saved]  # also with nothing saved: it may run code that was posted
+        else:
+            saved = [await self.standing()] if self._has_saved else []
         if saved:
             await self._ask(saved[0])
         return [*self._alive(), *saved]

@@ -6,15 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from fused_jupyter.errors import (
-    FusedError,
-    UdfMemoryError,
-    UdfRecursionError,
-    UdfRuntimeError,
-    UdfSerializationError,
-    UdfTimeoutError,
-    WorkerLostError,
-)
+from fused_jupyter.errors import FusedError, UdfRuntimeError, UdfSerializationError, UdfTimeoutError, WorkerLostError
 from fused_jupyter.wire import Reply
 
 HEADER = "x-fused-metadata"
@@ -24,8 +16,6 @@ _LONGEST = 11_000
 
 _ERROR_TYPES: Mapping[type[FusedError], str | None] = {
     UdfRuntimeError: None,
-    UdfMemoryError: None,
-    UdfRecursionError: None,
     WorkerLostError: None,
     UdfSerializationError: "serialization_error",
     UdfTimeoutError: "timeout_error",
@@ -44,32 +34,26 @@ def metadata_of_result(reply: Reply) -> dict[str, str]:
 
 def metadata_of_error(error: FusedError) -> dict[str, str]:
     """The header, if the UDF had begun to run."""
-    if type(error) not in _ERROR_TYPES:
-        return {}
+    return metadata_of_failure(error) if type(error) in _ERROR_TYPES else {}
+
+
+def metadata_of_failure(error: FusedError) -> dict[str, str]:
+    """The header of any error: Fused's own client makes the same exception of all that have it.
+
+    >>> metadata_of_failure(FusedError("no"))
+    {'x-fused-metadata': '{"has_exception": true, "exception_class": "FusedError", "errormsg": "no"}'}
+    """
     return _header(
         {
             "has_exception": True,
             "exception_class": error.child_exception_class or type(error).__name__,
-            "error_type": _ERROR_TYPES[type(error)],
+            "error_type": _ERROR_TYPES.get(type(error)),
             "lineno": error.line,
             "errormsg": error.message[:300],
             "stderr": error.stderr,
             "stdout": error.stdout,
         }
     )
-
-
-def metadata_of_failure(error: FusedError) -> dict[str, str]:
-    """The header of any error of a run: Fused's own client makes the same exception of all that have it.
-
-    >>> metadata_of_failure(FusedError("no"))
-    {'x-fused-metadata': '{"has_exception": true, "exception_class": "FusedError", "errormsg": "no"}'}
-    """
-    if told := metadata_of_error(error):
-        return told
-    name = error.child_exception_class or type(error).__name__
-    output = {"stderr": error.stderr, "stdout": error.stdout}
-    return _header({"has_exception": True, "exception_class": name, "errormsg": error.message[:300], **output})
 
 
 def _header(told: Mapping[str, Any]) -> dict[str, str]:

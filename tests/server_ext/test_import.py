@@ -33,7 +33,7 @@ def test_the_extension_loads_no_heavy_library() -> None:
 
 
 def test_the_extension_knows_no_code_of_the_kernel_side() -> None:
-    """Server and kernel may have different versions of us: the server loads wire, errors and itself."""
+    """Server and kernel may have different versions of us: the server loads wire, settings, errors and itself."""
     code = (
         "import sys, json, fused_jupyter.server_ext.app;"
         "print(json.dumps([name for name in sys.modules if name.startswith('fused_jupyter.')]))"
@@ -42,4 +42,4 @@ def test_the_extension_knows_no_code_of_the_kernel_side() -> None:
     output = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
 
     layers = {name.split(".")[1] for name in json.loads(output)}
-    assert layers == {"_version", "errors", "server_ext", "wire"}
+    assert layers == {"_version", "errors", "server_ext", "settings", "wire"}

@@ -76,7 +76,7 @@ def test_stopped_run_is_an_error_of_the_udf(narrow: JupyterServer) -> None:
     run_id = start(narrow, seconds=60.0)
     (run,) = (run for run in narrow.get("fused/runs").json()["runs"] if run["udf"] == "udf")
 
-    assert narrow.request("DELETE", f"fused/runs/{run['id']}").status in {200, 204}
+    assert narrow.request("DELETE", f"fused/runs/{run['run_id']}").status == 202
     answer = narrow.get(f"{RUN}/get/{run_id}")
 
     assert answer.status == 422

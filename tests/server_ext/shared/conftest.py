@@ -92,10 +92,6 @@ def tokens(grant: Grant, live: Grant) -> dict[str, dict[str, str]]:
     }
 
 
-KINDS = ("live", "saved", "collection")
-ROOTS = ("fused", "fused/server/v1/realtime-shared")
-
-
 @pytest.fixture
 def open_(server: JupyterServer) -> Callable[..., Answer]:
     """Any request by somebody without a login."""
