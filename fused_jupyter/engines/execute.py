@@ -276,8 +276,17 @@ class _UdfErrors:
     ) -> None:
         if isinstance(exc, FusedError):
             exc.with_udf(self._definition.name)  # of our own API inside the UDF: it already says what is wrong
+            if _is_of(self._definition, frames):  # and is no fault of whoever asks: they may not be told it
+                exc.child_exception_class = exc.child_exception_class or type(exc).__name__
         elif exc is not None:  # sys.exit and KeyboardInterrupt inside a UDF cost this call only
             raise _described(exc, self._definition) from None
+
+
+def _is_of(definition: UdfDefinition, frames: types.TracebackType | None) -> bool:
+    """Whether the UDF's own code was at work, not that which reads its arguments."""
+    while frames is not None and frames.tb_frame.f_code.co_filename != definition.filename:
+        frames = frames.tb_next
+    return frames is not None
 
 
 class _UdfErrorsInKernel(_UdfErrors):

@@ -458,8 +458,8 @@ class _NoNames:
             UnknownUdfError: always; says what to do.
         """
         raise UnknownUdfError(
-            f"a UDF cannot run {name!r} by its name, as names belong to the notebook; save it with to_fused(), define it "
-            "with @fused.udf inside this one, or run both from the notebook",
+            f"a UDF cannot run {name!r} by its name, as names belong to the notebook; save it with to_fused(), define "
+            "it with @fused.udf inside this one, or run both from the notebook",
             udf=name,
         )
 

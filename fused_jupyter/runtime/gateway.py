@@ -247,13 +247,12 @@ class Gateway:
         if isinstance(made, Found):
             return self._from_cache(request, made)
         answer, answer_body = made
-        is_told = request.limits is not None and request.limits.show_errors
         if isinstance(answer, Failure):
-            return replace(answer, id=run.id, is_told=is_told), answer_body
+            return replace(answer, id=run.id, is_told=request.is_told), answer_body
         signed = replace(
             answer,
             id=run.id,
-            is_told=is_told,
+            is_told=request.is_told,
             max_age=request.max_age,
             recheck=answer.recheck or asks(request.definition),
             kernel=self._kernel_id,
@@ -332,6 +331,8 @@ class Gateway:
         self.counts["not_modified"] += reply.status == 304
         if asks(request.definition):  # others than this host do not tell whose answer it is
             reply = replace(reply, recheck=True)
+        if request.is_told:
+            reply = replace(reply, is_told=True)
         return cut(request.run, reply, body)
 
     async def _join(self, request: _Request, body: bytes, on_text: OnText | None) -> Made:
@@ -459,6 +460,11 @@ class _Request:
     """Of the cache."""
     limits: Limits | None = None
     """Of the token, where one opened it."""
+
+    @property
+    def is_told(self) -> bool:
+        """Whether who has the token may know what the UDF prints."""
+        return self.limits is not None and self.limits.show_errors
 
     @property
     def wish(self) -> Wish:

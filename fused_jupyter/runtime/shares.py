@@ -156,16 +156,13 @@ def within(limits: Limits, run: Run) -> Run:
 
 
 def _in_formats(allowed: tuple[str, ...], run: Run) -> Run:
-    asked = [
-        part.strip().lower()
-        for text in (run.extension, run.format, run.dtype_out_raster, run.dtype_out_vector)
-        for part in (text or "").split(",")
-        if part.strip()
-    ]
-    if not asked:
-        return replace(run, format=",".join(allowed), accept=None)
-    if not (kept := [name for name in asked if name in allowed]):
-        raise FormatError(f"this token does not allow the format {asked[0]!r}; it allows {', '.join(allowed)}")
+    # An extension counts before all else, and then `format=` is not looked at.
+    said = (run.extension,) if run.extension else (run.format, run.dtype_out_raster, run.dtype_out_vector)
+    asked = [part.strip().lower() for text in said for part in (text or "").split(",") if part.strip()]
+    kept = [name for name in asked or allowed if name in allowed]
+    if not kept:
+        refused = f"the format {asked[0]!r}" if asked else "any format"
+        raise FormatError(f"this token does not allow {refused}; it allows {', '.join(allowed) or 'none'}")
     if run.extension:
         return run
-    return replace(run, format=",".join(kept), dtype_out_raster=None, dtype_out_vector=None)
+    return replace(run, format=",".join(kept), dtype_out_raster=None, dtype_out_vector=None, accept=None)

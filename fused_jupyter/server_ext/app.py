@@ -19,7 +19,6 @@ from fused_jupyter.server_ext.handlers import ROUTES
 from fused_jupyter.server_ext.hosted.runs import make_polling
 from fused_jupyter.server_ext.hosts import Hosts
 from fused_jupyter.server_ext.owner import OwnerKey
-from fused_jupyter.server_ext.shared.gate import Gate
 from fused_jupyter.server_ext.shared.guard import Guard
 from fused_jupyter.server_ext.standing import StandingHost
 from fused_jupyter.settings import Options
@@ -109,7 +108,6 @@ class FusedExtension(ExtensionApp):
         self.settings["fused_allow_shares"] = self.allow_shares
         self.settings["fused_share_origins"] = self.share_origins
         self.settings["fused_guard"] = Guard(self.share_misses_per_minute)
-        self.settings["fused_gate"] = Gate()
         self.settings["fused_requests"] = Counter()
         self.settings["fused_polling"] = make_polling()
 

@@ -32,6 +32,8 @@ _SHARE = re.compile(
     r"(fsh_|fc_|(?:(?<=/fused/)|(?<=/realtime-shared/)|(?<=/by-token/))(?:UDF_|(?=[0-9a-f]{64})))[A-Za-z0-9_-]+"
 )
 """A token. Those of Fused's cloud look like other things too, so they are ones only where a token stands."""
+_LOGIN = re.compile(r"(token[^&=]*=)[^&]+", re.IGNORECASE)
+"""Jupyter takes it out of its own lines, but not out of those that tornado writes of refusals."""
 
 
 class FusedHandler(JupyterHandler):
@@ -221,6 +223,7 @@ def _masked(address: str) -> str:
     ('/fused/fsh_[secret].csv?n=1', '/fused/[secret]?n=1')
     """
     path, mark, query = address.partition("?")
+    query = _LOGIN.sub(r"\1[secret]", query)
     return f"{_masked_part(path, '/fused/[secret]')}{mark}{_masked_part(query, '[secret]')}"
 
 

@@ -120,7 +120,9 @@ def error_body(error: FusedError) -> dict[str, Any]:
 
 def redacted(error: FusedError) -> dict[str, Any]:
     """An error for somebody with a token: what they did wrong, but nothing of the UDF's inside."""
-    message = error.message if isinstance(error, _TELLABLE) else _WHAT_FAILED.get(error.status, "the UDF failed")
+    # What the UDF itself raised is its inside, also where it is an error of this package.
+    is_theirs = isinstance(error, _TELLABLE) and error.child_exception_class is None
+    message = error.message if is_theirs else _WHAT_FAILED.get(error.status, "the UDF failed")
     return {"type": type(error).__name__, "error": message, "status": error.status}
 
 

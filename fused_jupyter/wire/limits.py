@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -50,7 +51,10 @@ class Limits:
             (not _are_texts(self.formats), f'formats={self.formats!r}: extensions are wanted, as ("png", "csv")'),
             (not _are_zooms(self.zooms), f"zooms={self.zooms!r}: the lowest and highest are wanted, as (0, 14)"),
             (not _is_positive(self.rate), f"rate={self.rate!r}: requests per second are wanted, as 20"),
-            (not _is_positive(self.concurrency), f"concurrency={self.concurrency!r}: a number of runs is wanted, as 2"),
+            (not _is_count(self.concurrency), f"concurrency={self.concurrency!r}: a number of runs is wanted, as 2"),
+            (not isinstance(self.cache, bool), f"cache={self.cache!r}: True or False is wanted"),
+            (not isinstance(self.show_errors, bool), f"show_errors={self.show_errors!r}: True or False is wanted"),
+            (not _is_time(self.expires), f"expires={self.expires!r}: seconds since the epoch are wanted"),
         ):
             if is_wrong:
                 raise ArgumentError(what)
@@ -85,5 +89,17 @@ def _are_zooms(values: object) -> bool:
     return bool(0 <= values[0] <= values[1] <= _DEEPEST)
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def _is_positive(value: object) -> bool:
-    return value is None or (isinstance(value, (int, float)) and value > 0)
+    return value is None or (_is_number(value) and value > 0)  # type: ignore[operator]  # it is a number
+
+
+def _is_count(value: object) -> bool:
+    return value is None or (type(value) is int and value > 0)
+
+
+def _is_time(value: object) -> bool:
+    return value is None or (_is_number(value) and not math.isnan(value))  # type: ignore[arg-type]  # it is a number

@@ -9,6 +9,7 @@ from fused_jupyter.formats import STYLE_NAMES
 from fused_jupyter.runtime import gateway
 from fused_jupyter.server_ext import content
 from fused_jupyter.server_ext.handlers import ROUTES, MissingHandler, StaticHandler
+from fused_jupyter.server_ext.shared.files import SharedMissingHandler
 from fused_jupyter.server_ext.requests import RESERVED
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "http.md").read_text(encoding="utf-8")
@@ -51,4 +52,4 @@ def test_every_route_is_documented() -> None:
         example = re.sub(r"<(\w+)>", lambda name: examples[name[1]], re.sub(r"\[[^]]*\]", "", address))
         found.add(next(handler for pattern, handler in ROUTES if re.fullmatch(pattern, f"/{example}")))
 
-    assert found == {handler for _, handler in ROUTES} - {MissingHandler, StaticHandler}
+    assert found == {handler for _, handler in ROUTES} - {MissingHandler, SharedMissingHandler, StaticHandler}

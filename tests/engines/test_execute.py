@@ -406,6 +406,20 @@ def test_deep_recursion_is_an_error_like_others(definition: Define) -> None:
     assert len(error.traceback or "") <= 20_000
 
 
+@pytest.mark.parametrize("body", ["return fused.api.list('s3://private')", "return n.upper()"])
+def test_an_error_of_our_own_says_whether_the_udf_raised_it(definition: Define, body: str) -> None:
+    """Only what is wrong with the arguments is the caller's fault; what the UDF raises may be its secret."""
+    define = definition(f"def f(n: int = 1):\n    {body}")
+
+    with pytest.raises(ArgumentError) as of_caller:
+        call(define, {"n": "one"})
+    with pytest.raises((ArgumentError, UdfRuntimeError)) as of_udf:
+        call(define, {"n": 1})
+
+    assert of_caller.value.child_exception_class is None
+    assert of_udf.value.child_exception_class in {"ArgumentError", "AttributeError"}
+
+
 def test_error_of_our_own_passes_with_its_class(definition: Define) -> None:
     """`fused.run` with a wrong argument inside a UDF says what is wrong there."""
     udf = definition("""

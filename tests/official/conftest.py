@@ -88,26 +88,26 @@ class Client:
 
 
 @pytest.fixture(scope="session")
-def hub() -> Iterator[JupyterServer]:
+def jupyter() -> Iterator[JupyterServer]:
     """A server below a path of its own, as on JupyterHub."""
     with JupyterServer(base_url="/user/ada/", environment={"FUSED_FILE_TIMEOUT": "6"}) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def notebook(hub: JupyterServer) -> Iterator[Kernel]:
+def notebook(jupyter: JupyterServer) -> Iterator[Kernel]:
     """A notebook of the user whose UDFs these are."""
-    with hub.running_kernel() as kernel:
+    with jupyter.running_kernel() as kernel:
         kernel.execute("%load_ext fused_jupyter").check()
         yield kernel
 
 
 @pytest.fixture(scope="session")
-def client(hub: JupyterServer, notebook: Kernel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+def client(jupyter: JupyterServer, notebook: Kernel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """The client, told where the server is by the lines that the notebook printed."""
     printed = notebook.execute("%fused_client").check().text
     lines = [line for line in printed.splitlines() if line.startswith(("import ", "fused."))]
-    client = Client(hub, "\n".join(lines), tmp_path_factory.mktemp("home"))
+    client = Client(jupyter, "\n".join(lines), tmp_path_factory.mktemp("home"))
     try:
         yield client
     finally:

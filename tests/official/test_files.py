@@ -43,12 +43,12 @@ def test_files_are_read(client: Client, tmp_path: Path) -> None:
     assert client("fused.api.resolve('fd://').startswith('file:///')") is True
 
 
-def test_signed_address_opens_one_file(client: Client, hub: JupyterServer) -> None:
+def test_signed_address_opens_one_file(client: Client, jupyter: JupyterServer) -> None:
     """For who has no login; changed by a letter it opens nothing."""
     address = client("fused.api.sign_url('fd://shelf/a.csv')")
 
-    assert hub.get(address, login=False).body == b"a,b\n1,2\n"
-    assert hub.get(address.replace("a.csv", "b.csv"), login=False).status in {403, 404}
+    assert jupyter.get(address, login=False).body == b"a,b\n1,2\n"
+    assert jupyter.get(address.replace("a.csv", "b.csv"), login=False).status in {403, 404}
     assert list(client("fused.api.sign_url_prefix('fd://shelf/')")) == ["fd://shelf/a.csv", "fd://shelf/deep/b.parquet"]
 
 

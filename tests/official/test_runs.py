@@ -233,15 +233,17 @@ finally:
     assert counter() == 1
 
 
-def test_start_means_the_same_run_after_its_end(hub: JupyterServer, counter: Callable[[], int], tmp_path: Path) -> None:
+def test_start_means_the_same_run_after_its_end(
+    jupyter: JupyterServer, counter: Callable[[], int], tmp_path: Path
+) -> None:
     """Its result is there a little longer, for who did not get it; the id is that of no other code."""
     run_id = str(uuid.uuid4())
     code = f"def udf():\n    open({str(tmp_path / 'runs')!r}, 'a').write('x\\n')\n    return 'once'"
     never = {"cache": False}
 
-    answers = [post(hub, START, body(code, **never), run_id=run_id) for _ in range(2)]
-    answers.append(hub.get(f"{GET}/{run_id}"))
-    other = post(hub, START, body(code + " + '!'", **never), run_id=run_id)
+    answers = [post(jupyter, START, body(code, **never), run_id=run_id) for _ in range(2)]
+    answers.append(jupyter.get(f"{GET}/{run_id}"))
+    other = post(jupyter, START, body(code + " + '!'", **never), run_id=run_id)
 
     assert [(answer.status, answer.json()) for answer in answers] == [(200, "once")] * 3
     assert counter() == 1
@@ -249,13 +251,13 @@ def test_start_means_the_same_run_after_its_end(hub: JupyterServer, counter: Cal
     assert "use a new id" in other.json()["detail"]
 
 
-def test_start_of_a_long_run_answers_before_the_client_gives_up(hub: JupyterServer) -> None:
+def test_start_of_a_long_run_answers_before_the_client_gives_up(jupyter: JupyterServer) -> None:
     """202 within five seconds, and so does who asks after it."""
     run_id = str(uuid.uuid4())
     code = "def udf():\n    import time\n    time.sleep(5)\n    return 1"
 
-    start = post(hub, START, body(code, cache=False), run_id=run_id)
-    got = hub.get(f"{GET}/{run_id}")
+    start = post(jupyter, START, body(code, cache=False), run_id=run_id)
+    got = jupyter.get(f"{GET}/{run_id}")
 
     assert start.status == 202
     assert start.headers["Fused-Run-Id"] == run_id
@@ -263,9 +265,9 @@ def test_start_of_a_long_run_answers_before_the_client_gives_up(hub: JupyterServ
     assert (got.status, got.json()) == (200, 1)
 
 
-def test_unknown_run_is_said_to_be_unknown(hub: JupyterServer) -> None:
+def test_unknown_run_is_said_to_be_unknown(jupyter: JupyterServer) -> None:
     """404, with a sentence where the client looks for it."""
-    answer = hub.get(f"{GET}/{uuid.uuid4()}")
+    answer = jupyter.get(f"{GET}/{uuid.uuid4()}")
 
     assert answer.status == 404
     assert "there is no run" in answer.json()["detail"]
@@ -315,14 +317,14 @@ def test_script_as_somebody_writes_it(client: Client, tmp_path: Path) -> None:
 # -- the short form, as the reference shows it for curl
 
 
-def test_posted_code_runs_by_the_short_address(hub: JupyterServer) -> None:
+def test_posted_code_runs_by_the_short_address(jupyter: JupyterServer) -> None:
     """The example of "Calling UDFs without Python SDK"; a table of no geometry is no GeoJSON, so it is said."""
     code = '@fused.udf\ndef udf(name: str = "world"):\n import pandas as pd\n return pd.DataFrame({"hello": [name]})\n'
     udf = {"type": "geopandas_v2", "name": "my_udf", "entrypoint": "udf", "parameters": {}, "metadata": {}}
     step = json.dumps({"type": "udf", "udf": {**udf, "code": code, "headers": []}})
     content = {"step_config": step, "dtype_in": "json", "format": "json", "cache": True}
 
-    answer = post(hub, "fused/run/udf", json.dumps(content).encode())
+    answer = post(jupyter, "fused/run/udf", json.dumps(content).encode())
 
     assert answer.status == 200
     assert answer.headers["Content-Type"] == "application/json"
@@ -330,12 +332,12 @@ def test_posted_code_runs_by_the_short_address(hub: JupyterServer) -> None:
 
 
 @pytest.mark.parametrize("path", ["fused/run/udf", START, "fused/server/v1/realtime/local/api/v1/run/udf"])
-def test_nobody_else_posts_code(path: str, hub: JupyterServer, counter: Callable[[], int], tmp_path: Path) -> None:
+def test_nobody_else_posts_code(path: str, jupyter: JupyterServer, counter: Callable[[], int], tmp_path: Path) -> None:
     """Not without the token, not with a wrong one, not with a cookie from another site's page."""
     content = body(f"def udf():\n    open({str(tmp_path / 'runs')!r}, 'a').write('x\\n')")
 
-    bare = post(hub, path, content, login=False)
-    wrong = hub.request("POST", path, body=content, headers={"Authorization": "Fused-Env-Bearer wrong"})
+    bare = post(jupyter, path, content, login=False)
+    wrong = jupyter.request("POST", path, body=content, headers={"Authorization": "Fused-Env-Bearer wrong"})
 
     assert (bare.status, wrong.status) == (403, 403)
     time.sleep(0.2)
@@ -343,11 +345,11 @@ def test_nobody_else_posts_code(path: str, hub: JupyterServer, counter: Callable
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "Fused-Env-Bearer", "Fused-Rtenv-Bearer", "Fused-Service-Token", "token"])
-def test_every_scheme_of_the_client_is_taken(scheme: str, hub: JupyterServer) -> None:
+def test_every_scheme_of_the_client_is_taken(scheme: str, jupyter: JupyterServer) -> None:
     """It sends one and the same secret under several names."""
-    headers = {"Authorization": f"{scheme} {hub.token}"}
+    headers = {"Authorization": f"{scheme} {jupyter.token}"}
 
-    answer = hub.request("POST", "fused/run/udf", body=body("def udf():\n    return 1"), headers=headers)
+    answer = jupyter.request("POST", "fused/run/udf", body=body("def udf():\n    return 1"), headers=headers)
 
     assert (answer.status, answer.json()) == (200, 1)
 
@@ -366,9 +368,9 @@ def test_every_scheme_of_the_client_is_taken(scheme: str, hub: JupyterServer) ->
         (b'{"step_config": {"input": [1], "udf": {"code": "def f(): pass"}}}', "batch"),
     ],
 )
-def test_what_is_no_udf_is_refused_with_a_reason(sent: bytes, said: str, hub: JupyterServer) -> None:
+def test_what_is_no_udf_is_refused_with_a_reason(sent: bytes, said: str, jupyter: JupyterServer) -> None:
     """422, and the client shows the sentence."""
-    answer = post(hub, "fused/run/udf", sent)
+    answer = post(jupyter, "fused/run/udf", sent)
 
     assert answer.status == 422
     assert said in answer.json()["detail"]

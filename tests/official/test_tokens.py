@@ -49,16 +49,16 @@ fused.run(empty.create_access_token().token, x=0, y=0, z=0)
     assert value is None
 
 
-def test_token_of_no_login_runs_too(client: Client, key: str, hub: JupyterServer) -> None:
+def test_token_of_no_login_runs_too(client: Client, key: str, jupyter: JupyterServer) -> None:
     """Its address is all that somebody needs: in a browser, in the format that it names."""
     address = client("key.get_file_url(format='csv')")
 
-    answer = hub.get(f"{address}&n=8", login=False)
+    answer = jupyter.get(f"{address}&n=8", login=False)
 
     assert answer.status == 200
     assert answer.body.decode().splitlines()[1].startswith("8")
     tile = client("key.get_tile_url()").replace("{z}", "3").replace("{x}", "1").replace("{y}", "2")
-    assert hub.get(f"{tile}?format=json", login=False).json()[0]["west"] == -135.0
+    assert jupyter.get(f"{tile}?format=json", login=False).json()[0]["west"] == -135.0
 
 
 def test_error_behind_a_token_tells_nothing_of_the_inside(client: Client) -> None:
@@ -149,9 +149,9 @@ def test_live_udf_of_a_notebook_runs_by_its_token(client: Client, notebook: Kern
     assert client(f"fused.run({token!r}, n=3)") == {"live": 3}
 
 
-def test_no_log_has_a_secret(client: Client, key: str, hub: JupyterServer) -> None:
+def test_no_log_has_a_secret(client: Client, key: str, jupyter: JupyterServer) -> None:
     """Not the server's, not the host's."""
     fsh = client("key.token")
-    logs = [hub.log, *(path.read_text() for path in hub.runtime_directory.glob("*.log"))]
+    logs = [jupyter.log, *(path.read_text() for path in jupyter.runtime_directory.glob("*.log"))]
 
     assert not [log for log in logs if fsh[4:] in log]

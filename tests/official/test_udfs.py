@@ -159,16 +159,16 @@ def test_notebook_loads_what_the_client_saved(client: Client, quakes: str, noteb
     assert client("fused.load('mine')(n=3)") == {"mine": 3}
 
 
-def test_saved_udf_runs_by_its_address(client: Client, quakes: str, hub: JupyterServer) -> None:
+def test_saved_udf_runs_by_its_address(client: Client, quakes: str, jupyter: JupyterServer) -> None:
     """The example of "Call UDF endpoints", with a Bearer token; also as a tile."""
     handle = client("api._whoami()['handle']")
     saved = f"fused/server/v1/realtime/fused/api/v1/run/udf/saved/{handle}"
-    headers = {"Authorization": f"Bearer {hub.token}"}
+    headers = {"Authorization": f"Bearer {jupyter.token}"}
 
-    answer = hub.get(f"{saved}/quakes?dtype_out_raster=png&dtype_out_vector=parquet&n=4", headers=headers)
-    tile = hub.get(f"{saved}/quakes/tiles/3/1/2?format=json", headers=headers)
-    bare = hub.get(f"{saved}/quakes", login=False)
-    missing = hub.get(f"{saved}/nothing", headers=headers)
+    answer = jupyter.get(f"{saved}/quakes?dtype_out_raster=png&dtype_out_vector=parquet&n=4", headers=headers)
+    tile = jupyter.get(f"{saved}/quakes/tiles/3/1/2?format=json", headers=headers)
+    bare = jupyter.get(f"{saved}/quakes", login=False)
+    missing = jupyter.get(f"{saved}/nothing", headers=headers)
 
     assert pq.read_table(pa.BufferReader(answer.body))["n"].to_pylist() == [4]
     assert tile.json()[0]["west"] == -135.0
@@ -207,8 +207,8 @@ def test_absent_parts_say_so(client: Client) -> None:
         ("GET", "udf/shared/by-token/fsh_a"),
     ],
 )
-def test_strangers_learn_nothing(method: str, path: str, hub: JupyterServer) -> None:
+def test_strangers_learn_nothing(method: str, path: str, jupyter: JupyterServer) -> None:
     """All but the token routes and `health` are the owner's."""
     body = b"{}" if method == "POST" else None
 
-    assert hub.request(method, f"fused/server/v1/{path}", body=body, login=False).status == 403
+    assert jupyter.request(method, f"fused/server/v1/{path}", body=body, login=False).status == 403

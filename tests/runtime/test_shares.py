@@ -112,11 +112,27 @@ def test_of_formats_only_allowed_ones_are_left(asked: dict[str, Any], given: dic
     assert {name: getattr(allowed, name) for name in given} == given
 
 
-@pytest.mark.parametrize("asked", [{"extension": "parquet"}, {"format": "parquet"}, {"dtype_out_vector": "parquet"}])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"extension": "parquet"},
+        {"format": "parquet"},
+        {"dtype_out_vector": "parquet"},
+        {"extension": "parquet", "format": "csv"},
+        {"extension": "parquet", "dtype_out_raster": "png"},
+    ],
+    ids=str,
+)
 def test_formats_that_may_not_be_asked_for_are_refused(asked: dict[str, Any]) -> None:
     """However they are named."""
     with pytest.raises(FormatError, match="'parquet'; it allows png, csv"):
         within(Limits(formats=("png", "csv")), run(**asked))
+
+
+def test_a_token_without_formats_gives_nothing() -> None:
+    """Not even what comes where none is named."""
+    with pytest.raises(FormatError, match="any format"):
+        within(Limits(formats=()), run())
 
 
 def test_a_token_without_cache_runs_each_time_and_holds_its_own_slots() -> None:

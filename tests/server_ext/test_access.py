@@ -4,124 +4,228 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from real_jupyter import JupyterServer, Kernel
 from tornado.web import RequestHandler
 
-from fused_jupyter.server_ext import handlers
 from fused_jupyter.server_ext.base import FusedHandler
 from fused_jupyter.server_ext.handlers import ROUTES
-from fused_jupyter.server_ext.pages import owner
 from fused_jupyter.server_ext.pages.assets import VERSION
 
-SHARE = "fsh_" + "x" * 43
-ADDRESSES = {
-    handlers.PingHandler: "fused/ping?kernel={kernel}",
-    handlers.HealthHandler: "fused/health",
-    handlers.MetricsHandler: "fused/metrics",
-    handlers.RunsHandler: "fused/runs",
-    handlers.RunHandler: "fused/runs/0123456789ab",
-    handlers.UdfsHandler: "fused/udfs",
-    handlers.UdfHandler: "fused/udfs/echo",
-    handlers.FileHandler: "fused/run/file/echo.json",
-    owner.TileJsonHandler: "fused/run/tiles/echo/tilejson.json",
-    owner.UdfPageHandler: "fused/udfs/echo.html",
-    owner.ListPageHandler: "fused/udfs.html",
-    owner.AssetHandler: f"fused/pages/{VERSION}/page.js",
-    owner.OpenApiHandler: "fused/openapi.json",
-    owner.WmtsHandler: "fused/wmts",
-    owner.WmtsCapabilitiesHandler: "fused/wmts/1.0.0/WMTSCapabilities.xml",
-    handlers.TileHandler: "fused/run/tiles/echo/0/0/0.json",
-    handlers.SharedTileHandler: f"fused/{SHARE}/run/tiles/0/0/0.json",
-    handlers.StaticHandler: "fused/static/map.js",
-    handlers.MissingHandler: "fused/nothing/here",
-}
-"""One address of each route, which answers without an error to whoever may call; three are there to answer 404."""
+SHARE, COLLECTION = "fsh_" + "x" * 43, "fc_" + "x" * 43
+V1 = "fused/server/v1"
+NAMED = "by-collection/default/by-slug/nobody"
 
-PROTECTED = [handler for handler in ADDRESSES if handler not in {handlers.SharedTileHandler, owner.AssetHandler}]
+PROTECTED = [
+    "GET fused/ping?kernel={kernel}",
+    "GET fused/health",
+    "GET fused/metrics",
+    "GET fused/runs",
+    "GET fused/runs/0123456789ab",
+    "GET fused/udfs",
+    "GET fused/udfs/echo",
+    "GET fused/run/file/echo.json",
+    "GET fused/run/tiles/echo/0/0/0.json",
+    "GET fused/static/map.js",
+    "GET fused/nothing/here",
+    # the hosted API
+    f"GET {V1}/user/self",
+    f"GET {V1}/realtime-instance/available",
+    f"GET {V1}/execution-env/self",
+    f"POST {V1}/realtime/local/api/v1/run/udf/start",
+    f"GET {V1}/realtime/local/api/v1/run/udf/get/nothing",
+    f"POST {V1}/realtime/local/api/v1/run/udf",
+    f"GET {V1}/realtime/local/api/v1/run/udf/saved/me/nobody",
+    "POST fused/run/udf",
+    f"GET {V1}/udf/by-user-email/ana@localhost/{NAMED}",
+    f"GET {V1}/udf/exec-env/self/{NAMED}",
+    f"DELETE {V1}/udf/by-id/nothing",
+    f"POST {V1}/udf/new",
+    f"GET {V1}/udf/shared/by-token/{SHARE}",
+    f"GET {V1}/udf/self",
+    f"GET {V1}/udf/public",
+    f"GET {V1}/collection/self",
+    f"GET {V1}/collection/by-name/default",
+    f"GET {V1}/collection/exec-env/by-slug/default",
+    f"DELETE {V1}/collection/by-id/nothing",
+    f"POST {V1}/collection/new",
+    f"POST {V1}/collection/share?collection_id=nothing",
+    f"POST {V1}/collection/unshare?collection_id=nothing",
+    f"POST {V1}/udf-access-token/new",
+    f"GET {V1}/udf-access-token/self",
+    f"DELETE {V1}/udf-access-token/by-token/{SHARE}",
+    f"DELETE {V1}/realtime-shared/local/udf-cache/by-id/nothing/delete",
+    f"GET {V1}/nothing",
+    f"GET {V1}/files/list?path=fd://",
+    f"GET {V1}/files/list-details?path=fd://",
+    f"GET {V1}/files/get?path=fd://nothing",
+    f"GET {V1}/files/sign?path=fd://nothing",
+    f"GET {V1}/files/sign_prefix?path=fd://nothing",
+    f"GET {V1}/files/sign-upload?path=fd://nothing",
+    f"DELETE {V1}/files/delete?path=fd://nothing",
+    f"POST {V1}/files/resolve",
+    f"POST {V1}/efs/local/list",
+    f"GET {V1}/efs/local/download?item=nothing",
+    f"POST {V1}/efs/local/upload",
+    f"DELETE {V1}/efs/local/delete-file",
+    # pages
+    "GET fused/udfs/echo.html",
+    "GET fused/udfs.html",
+    "GET fused/openapi.json",
+    "GET fused/run/tiles/echo/tilejson.json",
+    "GET fused/wmts",
+    "GET fused/wmts/1.0.0/WMTSCapabilities.xml",
+]
+"""An address of each route that is the owner's, with a method that it has."""
+
+SHARED = [
+    f"GET fused/{SHARE}/openapi.json",
+    f"GET fused/{SHARE}/wmts",
+    f"GET fused/{SHARE}/wmts/1.0.0/WMTSCapabilities.xml",
+    f"GET fused/{SHARE}/page",
+    f"GET fused/{SHARE}/tilejson.json",
+    f"GET fused/{COLLECTION}/",
+    f"GET fused/{COLLECTION}/echo/page",
+    f"GET fused/{COLLECTION}/echo/tilejson.json",
+    f"POST fused/{SHARE}.json",
+    f"POST fused/{SHARE}/run/file.json",
+    f"GET fused/{SHARE}/run/tiles/0/0/0.json",
+    f"GET {V1}/realtime-shared/{COLLECTION}/echo.json",
+    f"GET {V1}/realtime-shared/{COLLECTION}/echo/run",
+    f"GET {V1}/realtime-shared/{COLLECTION}/echo/run/tiles/0/0/0",
+    f"GET fused/{SHARE}/nothing/here",
+]
+"""An address of each route that is for whoever has a token; this one opens nothing."""
+
+HARMLESS = [f"GET fused/pages/{VERSION}/page.js", f"GET {V1}/health"]
+"""The code of pages, and that there is a server, which Fused's own client asks without its key."""
+
+OPEN = [*SHARED, *HARMLESS, f"GET {V1}/files/signed/fd/nothing?expires=1&signature=x"]
+"""Routes that ask for no login: tokens and signatures are in the address, and the others tell nothing."""
+
 METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
 FILE = "fused/run/file/echo.json?cache_max_age=0"
 """Reaches the host each time, so that it can be counted."""
-
-RESPONSES_OF_404 = {handlers.SharedTileHandler, handlers.MissingHandler, handlers.RunHandler}
 
 
 def counted(kernel: Kernel) -> int:
     return int(kernel.status()["requests"])
 
 
+def route_of(asked: str) -> tuple[str, type[FusedHandler]]:
+    """The first route that takes an address, as tornado finds it."""
+    path = "/" + asked.partition(" ")[2].partition("?")[0]
+    return next((pattern, handler) for pattern, handler in ROUTES if re.fullmatch(pattern, path))
+
+
+def has(handler: type[FusedHandler], method: str) -> bool:
+    return getattr(handler, method.lower()) is not RequestHandler._unimplemented_method
+
+
 def test_every_route_has_an_address_here() -> None:
     """A new route cannot be forgotten: it fails here until the tests below know it."""
-    assert set(ADDRESSES) == {handler for _, handler in ROUTES}
-    for pattern, handler in ROUTES:
-        assert re.fullmatch(pattern, "/" + ADDRESSES[handler].partition("?")[0])
+    assert {route_of(asked)[0] for asked in (*PROTECTED, *OPEN)} == {pattern for pattern, _ in ROUTES}
+    for asked in (*PROTECTED, *OPEN):
+        _, handler = route_of(asked)
         assert issubclass(handler, FusedHandler)
+        assert has(handler, asked.partition(" ")[0]), asked
 
 
-@pytest.mark.parametrize("handler", ADDRESSES, ids=lambda handler: handler.__name__)
-def test_the_addresses_work_with_the_token(
-    handler: type[FusedHandler], prefixed: JupyterServer, prefixed_kernel: Kernel
-) -> None:
-    """Otherwise a refusal below would prove nothing."""
-    answer = prefixed.get(ADDRESSES[handler].format(kernel=prefixed_kernel.id))
+@pytest.mark.parametrize("asked", PROTECTED)
+def test_the_addresses_work_with_the_token(asked: str, prefixed: JupyterServer, prefixed_kernel: Kernel) -> None:
+    """Otherwise a refusal below would prove nothing. Many want more than an address, and say what."""
+    method, _, address = asked.format(kernel=prefixed_kernel.id).partition(" ")
 
-    assert answer.status == (404 if handler in RESPONSES_OF_404 else 200)
+    answer = prefixed.request(method, address)
+
+    assert answer.status in {200, 202, 204, 400, 404, 422}
+    assert (
+        address.startswith(V1) or method == "POST" or answer.status == 200 or "nothing" in address or "runs/" in address
+    )
 
 
 STRANGERS = [{}, {"Authorization": "token wrong"}, {"Authorization": "token "}, {"Cookie": "username-x=1"}]
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("handler", PROTECTED, ids=lambda handler: handler.__name__)
-@pytest.mark.parametrize("headers", STRANGERS, ids=str)
-def test_nobody_runs_anything_without_credentials(
-    method: str, handler: type[FusedHandler], headers: dict[str, str], server: JupyterServer, kernel: Kernel
-) -> None:
+@pytest.mark.parametrize("asked", PROTECTED)
+def test_nobody_runs_anything_without_credentials(asked: str, server: JupyterServer, kernel: Kernel) -> None:
     """Every route, every method: refused, and the host was never asked."""
     before = counted(kernel)
+    _, handler = route_of(asked)
+    address = asked.format(kernel=kernel.id).partition(" ")[2]
 
-    answer = server.request(method, ADDRESSES[handler].format(kernel=kernel.id), headers=headers, login=False)
+    for method in METHODS:
+        for headers in STRANGERS:
+            answer = server.request(method, address, headers=headers, login=False)
+            assert answer.status in ({401, 403} if has(handler, method) else {401, 403, 405}), (method, headers)
+            assert "Location" not in answer.headers
+            assert "Set-Cookie" not in answer.headers
 
-    is_there = getattr(handler, method.lower()) is not RequestHandler._unimplemented_method
-    assert answer.status in ({401, 403} if is_there else {401, 403, 405})
-    assert "Location" not in answer.headers
     assert counted(kernel) == before
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
-@pytest.mark.parametrize("address", [ADDRESSES[handler] for handler in PROTECTED])
-def test_nobody_runs_anything_below_a_prefix(
-    method: str, address: str, prefixed: JupyterServer, prefixed_kernel: Kernel
-) -> None:
+@pytest.mark.parametrize("asked", OPEN)
+def test_nobody_runs_anything_where_no_login_is_asked_for(asked: str, server: JupyterServer, kernel: Kernel) -> None:
+    """With a token or a signature that is none; a login beside it changes nothing."""
+    before = counted(kernel)
+    _, handler = route_of(asked)
+    address = asked.partition(" ")[2]
+
+    for method in ("GET", "HEAD", "POST"):
+        for headers in (*STRANGERS, {"Authorization": f"token {server.token}"}):
+            answer = server.request(method, address, headers=headers, login=False)
+            wanted = {200} if asked in HARMLESS else {403, 404, 422}
+            assert answer.status in (wanted if has(handler, method) else {403, 405}), (method, headers)
+            assert "Set-Cookie" not in answer.headers
+
+    assert counted(kernel) == before
+
+
+@pytest.mark.parametrize("asked", PROTECTED)
+def test_nobody_runs_anything_below_a_prefix(asked: str, prefixed: JupyterServer, prefixed_kernel: Kernel) -> None:
     """The same where Jupyter guards every route itself."""
     before = counted(prefixed_kernel)
+    address = asked.format(kernel=prefixed_kernel.id).partition(" ")[2]
 
-    answer = prefixed.request(method, address.format(kernel=prefixed_kernel.id), login=False)
+    for method in METHODS:
+        answer = prefixed.request(method, address, login=False)
+        assert answer.status in {401, 403, 405}
+        assert "Location" not in answer.headers
 
-    assert answer.status in {401, 403}
-    assert "Location" not in answer.headers
     assert counted(prefixed_kernel) == before
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "127.0.0.1.evil.example", "8.8.8.8", ""])
-@pytest.mark.parametrize("address", ADDRESSES.values())
-def test_a_name_that_points_here_is_no_way_in(host: str, address: str, server: JupyterServer, kernel: Kernel) -> None:
-    """DNS rebinding: another Host is refused on all routes, also with the token and with a share."""
+@pytest.mark.parametrize("asked", [*PROTECTED, *OPEN])
+def test_a_name_that_points_here_is_no_way_in(asked: str, server: JupyterServer, kernel: Kernel) -> None:
+    """DNS rebinding: another Host is refused on all routes, also with the login and with a token."""
     before = counted(kernel)
+    method, _, address = asked.format(kernel=kernel.id).partition(" ")
 
-    answer = server.get(address.format(kernel=kernel.id), headers={"Host": host.format(port=server.port)})
+    for host in ("evil.example", f"evil.example:{server.port}", "127.0.0.1.evil.example", "8.8.8.8", ""):
+        assert server.request(method, address, headers={"Host": host}).status == 403, host
 
-    assert answer.status == 403
     assert counted(kernel) == before
 
 
-def test_jupyter_finds_nothing_unprotected(prefixed: JupyterServer) -> None:
-    """Booted with `allow_unauthenticated_access=False`, the server warns about no handler of ours."""
-    assert prefixed.get("fused/ping").status == 200
-    warned = [line for line in prefixed.log.splitlines() if "fused" in line and "Handler" in line]
-    assert not warned
-    assert "fused_jupyter | extension was successfully loaded" in prefixed.log
+UNPROTECTED_IS_AN_ERROR = """
+import warnings
+from jupyter_server.utils import JupyterServerAuthWarning
+warnings.filterwarnings("error", "Extension endpoints", JupyterServerAuthWarning)
+"""
+
+
+def test_jupyter_finds_nothing_unprotected(tmp_path: Path) -> None:
+    """Booted with `allow_unauthenticated_access=False`, it would not start with a handler of ours that is open."""
+    config = tmp_path / "config.py"
+    config.write_text(UNPROTECTED_IS_AN_ERROR)
+    arguments = (f"--config={config}", "--ServerApp.allow_unauthenticated_access=False")
+
+    with JupyterServer(arguments=arguments) as server:
+        assert server.get("fused/ping").status == 200
+        assert "fused_jupyter | extension was successfully loaded" in server.log
+        assert "Handler registered for /fused" not in server.log
 
 
 def test_the_kernel_makes_addresses_below_the_prefix(prefixed: JupyterServer, prefixed_kernel: Kernel) -> None:
@@ -236,20 +340,17 @@ def test_a_token_beside_a_dead_cookie_is_enough(server: JupyterServer, kernel: K
 # -- providers and authorizers of somebody else
 
 
-@pytest.mark.parametrize("header", ["X-Stranger", "X-Read-Only"])
-@pytest.mark.parametrize("address", [ADDRESSES[handler] for handler in PROTECTED])
-def test_provider_and_authorizer_have_the_last_word(
-    header: str, address: str, strict: JupyterServer, strict_kernel: Kernel
-) -> None:
+@pytest.mark.parametrize("asked", PROTECTED)
+def test_provider_and_authorizer_have_the_last_word(asked: str, strict: JupyterServer, strict_kernel: Kernel) -> None:
     """The right token does not help where the provider knows better, or the user may not execute."""
     before = counted(strict_kernel)
-    address = address.format(kernel=strict_kernel.id)
+    method, _, address = asked.format(kernel=strict_kernel.id).partition(" ")
 
-    refused = strict.get(address, headers={header: "1"})
+    for header in ("X-Stranger", "X-Read-Only"):
+        assert strict.request(method, address, headers={header: "1"}).status == 403
 
-    assert refused.status == 403
     assert counted(strict_kernel) == before
-    assert strict.get(address).status in {200, 404}
+    assert strict.request(method, address).status in {200, 400, 404, 422}
 
 
 def test_refusals_are_short_json(server: JupyterServer, kernel: Kernel) -> None:

@@ -178,6 +178,12 @@ def test_the_holder_of_a_token_sees_no_text_of_the_udf(kind: type[FusedError]) -
     assert SECRET not in redacted(kind(f"FileNotFoundError: {SECRET}"))["error"]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_error_of_ours_that_the_udf_raised_is_its_inside(kind: type[FusedError]) -> None:
+    """A UDF may call this package itself; what goes wrong there is no fault of whoever has the token."""
+    assert SECRET not in redacted(kind(f"path: got {SECRET!r}", child_exception_class=kind.__name__))["error"]
+
+
 def test_a_503_says_when_to_try_again() -> None:
     """Map libraries wait as long as they are told; one second if nobody knows better."""
     assert error_headers(error_body(HostLostError("gone")), None)["Retry-After"] == "1"

@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from fused_jupyter.errors import ProtocolError, UdfRuntimeError
 from fused_jupyter.runtime import commands, listener
 from fused_jupyter.wire import (
+    Ask,
     Cancel,
     DeleteResults,
     Describe,
     Described,
     DescribeResults,
+    DescribeShare,
     Environment,
     Failure,
     GiveBack,
@@ -57,6 +59,8 @@ MESSAGES: dict[type, st.SearchStrategy[Message]] = {
         udf=text,
         digest=maybe,
         share=maybe,
+        slots=number,
+        headers=st.none() | st.dictionaries(text, text, max_size=3),
         tile=st.none() | st.tuples(number, number, number),
         parameters=st.none() | mapping,
         extension=maybe,
@@ -104,7 +108,9 @@ MESSAGES: dict[type, st.SearchStrategy[Message]] = {
     DescribeResults: st.builds(DescribeResults, id=number),
     ListResults: st.builds(ListResults, id=number, udf=maybe, limit=number),
     DeleteResults: st.builds(DeleteResults, id=number, udf=maybe),
-    Grant: st.builds(Grant, id=number, share=text, udf=text),
+    Ask: st.builds(Ask, id=number, what=text, arguments=mapping),
+    DescribeShare: st.builds(DescribeShare, id=number, share=text),
+    Grant: st.builds(Grant, id=number, share=text, udf=text, limits=mapping),
     Revoke: st.builds(Revoke, id=number, share=text),
     Share: st.builds(Share, id=number),
     Lease: st.builds(Lease, id=number, digest=text),

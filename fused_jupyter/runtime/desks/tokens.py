@@ -7,7 +7,7 @@ opens nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from fused_jupyter.errors import ArgumentError
@@ -20,6 +20,7 @@ from fused_jupyter.wire import Limits
 
 _KEPT = ("client_id", "public_read", "access_scope")
 """What the official client says of a token and what changes nothing here."""
+_LIMITS = tuple(each.name for each in fields(Limits))
 
 
 def desk(
@@ -45,11 +46,12 @@ class _TokenDesk:
         """A new token, with its secret."""
         limits = _limits(said, Limits())
         kept = {name: said[name] for name in _KEPT if said.get(name) is not None}
+        is_enabled = _truth("enabled", True if said.get("enabled") is None else said["enabled"])
         metadata = said.get("metadata_json") or None
         secret, token = self._library.create_token(
             udf_id=self._udf(said).id, limits=limits, metadata=metadata, **_checked(kept)
         )
-        if said.get("enabled") is False:
+        if not is_enabled:
             token = self._library.update_token(token.id, enabled=False)
         return _shape(token, secret)
 
@@ -115,6 +117,8 @@ def _limits(said: Mapping[str, Any], known: Limits) -> Limits:
     if wanted is not None:
         if not isinstance(wanted, Mapping):
             raise ArgumentError(f'limits: got {wanted!r}, need an object, e.g. {{"formats": ["png"]}}')
+        if unknown := sorted(wanted.keys() - set(_LIMITS)):  # left out, the token would allow more than was meant
+            raise ArgumentError(f"limits: there is no {unknown[0]!r}; there are {', '.join(_LIMITS)}")
         known = Limits.from_json(known.to_json() | dict(wanted))
     return known if said.get("cache") is None else replace(known, cache=_truth("cache", said["cache"]))
 

@@ -56,7 +56,9 @@ class Guard:
         try:
             self._admit(client, share)
             yield
-        except ShareError:
+        except ShareError as exc:
+            if exc.child_exception_class is not None:
+                raise  # of another token, that the UDF itself tried
             self._note_miss(client, share)
             # How long the look took tells whether there is, or was, such a token.
             await asyncio.sleep(_STEP_SECONDS - (self._clock() - started) % _STEP_SECONDS)

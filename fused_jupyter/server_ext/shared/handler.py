@@ -15,7 +15,6 @@ from fused_jupyter.errors import FusedError, ShareError
 from fused_jupyter.server_ext.base import FusedHandler
 from fused_jupyter.server_ext.requests import MAX_BODY
 from fused_jupyter.server_ext.responses import error_body, redacted
-from fused_jupyter.server_ext.shared.gate import Gate
 from fused_jupyter.server_ext.shared.guard import NOTHING, Guard
 
 P = ParamSpec("P")
@@ -53,10 +52,6 @@ class SharedHandler(FusedHandler):
     share = ""
     """SHA-256 of the token."""
 
-    @staticmethod
-    def _leave() -> None:
-        """Make room for the next one; before it is in, there is none to make."""
-
     def initialize(self) -> None:
         """A stranger may send a little only; Jupyter's own limit is for notebooks."""
         super().initialize()
@@ -71,13 +66,6 @@ class SharedHandler(FusedHandler):
         length = self.request.headers.get("Content-Length", "")
         if length.isdecimal() and int(length) > MAX_BODY:
             raise web.HTTPError(413, f"the body has {length} bytes, {MAX_BODY} are allowed")
-        gate: Gate = self.settings["fused_gate"]
-        self._leave = await gate.enter()
-
-    def on_finish(self) -> None:
-        """The next one may come."""
-        self._leave()
-        super().on_finish()
 
     async def data_received(self, chunk: bytes) -> None:
         """Some of the body."""

@@ -226,3 +226,24 @@ def test_token_of_nonsense_is_not_made(said: dict[str, Any], desk: Desk) -> None
         desk("tokens.create", **said)
 
     assert desk("tokens.list") == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"limits": {"formatz": ["png"]}},
+        {"limits": {"show_errors": "false"}},
+        {"limits": {"expires": "2030-01-01"}},
+        {"limits": ["png"]},
+        {"enabled": "no"},
+    ],
+    ids=str,
+)
+def test_a_limit_that_is_none_makes_no_token(desk: Desk, wrong: dict[str, Any]) -> None:
+    """Rather none than one that allows more than was meant."""
+    saved = desk.save()
+
+    with pytest.raises(ArgumentError):
+        desk("tokens.create", udf_id=saved["id"], **wrong)
+
+    assert desk("tokens.list") == []

@@ -20,6 +20,9 @@ def report(how: str = "", n: int = 1, bounds: list = None, **more):
     print("printed", {SECRET!r})
     if how == "raise":
         raise FileNotFoundError({SECRET!r})
+    if how == "die":
+        import os
+        os._exit(1)
     return {{"n": n, "more": sorted(more)}}
 """
 
