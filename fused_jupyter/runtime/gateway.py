@@ -169,7 +169,11 @@ class Gateway:
             raise ProtocolError("what was counted elsewhere is not told as expected") from exc
 
     def _note_saved(self, saved: SavedUdfs) -> bool:
-        before, self._seen_saved = self._seen_saved, [(each.id, each.version) for each in saved.all()]
+        before = self._seen_saved
+        try:
+            self._seen_saved = [(each.id, each.version) for each in saved.all()]
+        except FusedError:  # the library is damaged: who asks for what is in it is told so, the rest goes on
+            self._seen_saved = []
         return before != self._seen_saved
 
     def _note_environment(self) -> bool:
@@ -180,7 +184,11 @@ class Gateway:
     # -- what servers ask
 
     def summaries(self) -> tuple[dict[str, Any], ...]:
-        """Every registered UDF, without its code, and every saved one that a name alone means."""
+        """Every registered UDF, without its code, and every saved one that a name alone means.
+
+        Raises:
+            FusedError: the library of saved UDFs cannot be read.
+        """
         found = [self.summary(definition) for definition in self._by_name.values()]
         if self._saved is not None:
             found += [self.summary(saved.definition, since=saved.saved_at) for saved in self._saved.all()]

@@ -155,7 +155,10 @@ class Listener:
         self._peers.add(peer)
         if role == "server":
             known = self._gateway
-            peer.send(Published(udfs=known.summaries(), shares=known.shares.live, epoch=known.epoch))
+            udfs: tuple[dict[str, Any], ...] = ()
+            with contextlib.suppress(FusedError):  # of a damaged library; the server asks again, and is told then
+                udfs = known.summaries()
+            peer.send(Published(udfs=udfs, shares=known.shares.live, epoch=known.epoch))
         elif self.kernel_runs is not None:
             self.kernel_runs.send = peer.send
         try:

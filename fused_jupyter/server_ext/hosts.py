@@ -332,7 +332,7 @@ class Hosts:
             raise self._unknown(udf, self._alive())
         host = await self.standing()
         if udf not in host.udfs:
-            await self._ask(host)
+            await self._describe(host)
         if udf not in host.udfs:
             raise self._unknown(udf, [*self._alive(), host])
         return host
@@ -421,11 +421,17 @@ class Hosts:
 
         One that is stuck or talks nonsense keeps what it had, and nobody waiting.
         """
-        with contextlib.suppress(HostLostError, ProtocolError, TimeoutError):
+        with contextlib.suppress(FusedError):
+            await self._describe(host)
+
+    async def _describe(self, host: Host) -> None:
+        try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 answer, _ = await host.client.call(Describe(id=host.client.next_number()))
-            if isinstance(answer, Described):
-                host.learn(answer)
+        except TimeoutError as exc:
+            raise HostLostError(f"the host of kernel {host.kernel_id} does not answer", retry_after=1) from exc
+        if isinstance(answer, Described):
+            host.learn(answer)
 
     # -- finding
 

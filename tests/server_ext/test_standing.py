@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -44,8 +46,11 @@ def udf(source: str) -> UdfDefinition:
 
 def host_of(server: JupyterServer) -> psutil.Process | None:
     """The process of saved UDFs, if there is one."""
-    children = psutil.Process(server.process.pid).children()
-    return next((child for child in children if "fused_jupyter.runtime.host" in child.cmdline()), None)
+    for child in psutil.Process(server.process.pid).children():
+        with contextlib.suppress(psutil.Error):  # one that just ended
+            if "fused_jupyter.runtime.host" in child.cmdline():
+                return child
+    return None
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 15.0) -> None:
@@ -71,6 +76,33 @@ def test_a_saved_udf_answers_with_no_notebook_open(server: JupyterServer, librar
     assert server.get("fused/run/file/saved?n=7").headers["X-Fused-Kernel"] == "saved"
     assert "saved" in [each["name"] for each in server.get("fused/udfs").json()["udfs"]]
     assert server.get("fused/udfs/saved").json()["kernel"] == "saved"
+
+
+def test_a_damaged_library_is_told_and_the_rest_goes_on(tmp_path: Path) -> None:
+    """Its host lives, so posted code runs, and the UDFs are back when the file is."""
+    library = Library(tmp_path)
+    token, _ = library.create_token(udf_id=library.save(udf("def kept():\n    return 1\n")).id)
+    step = {"type": "udf", "udf": {"code": "def udf():\n    return 7"}}
+    with JupyterServer(environment={"FUSED_DATA_DIRECTORY": str(tmp_path)}) as server:
+        assert server.get("fused/run/file/kept").json() == 1
+        host, file = host_of(server), tmp_path / "library.sqlite3"
+        whole = file.read_bytes()
+        file.write_bytes(b"no library" * 1000)
+        time.sleep(0.5)  # the host looks for changes by itself
+
+        of_owner = [server.get(path) for path in ("fused/run/file/kept", "fused/server/v1/udf/self")]
+        of_token = server.get(f"fused/{token}.json", login=False)
+        posted = server.request("POST", "fused/run/udf", body=json.dumps({"step_config": step}).encode())
+
+        assert [answer.status for answer in of_owner] == [500, 500]
+        assert all("it is damaged" in answer.json()["error"] for answer in of_owner)
+        assert of_token.status == 500
+        assert str(tmp_path) not in of_token.body.decode()
+        assert posted.json() == 7
+        assert server.get("fused/metrics").status == 200
+        file.write_bytes(whole)
+        wait_until(lambda: server.get("fused/run/file/kept").status == 200)
+        assert host_of(server) == host
 
 
 def test_a_new_version_answers_at_once(server: JupyterServer, library: Library) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import re
+from io import RawIOBase
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +175,11 @@ class EfsUploadHandler(_EfsHandler):
         file = self.request.files["file"][0]
         url = f"{self._mounted(first(self.request.body_arguments, 'dir')).rstrip('/')}/{file.filename}"
         begun = await self.ask("files.begin_upload", path=url)
-        await asyncio.to_thread(Path(begun["file"]).write_bytes, file.body)
+        try:
+            await asyncio.to_thread(Path(begun["file"]).write_bytes, file.body)
+        except OSError as exc:
+            await self.ask("files.drop_upload", path=url, draft=begun["draft"])
+            raise FusedError(f"the file cannot be written: {exc.strerror}") from exc
         self.send_json({"url": await self.ask("files.commit_upload", path=url, draft=begun["draft"])})
 
 
@@ -258,11 +263,13 @@ class SignedHandler(HostedHandler):
             if self._left < 0:
                 raise ArgumentError("the file is longer than was signed; ask for an address with its content_length")
             if piece:
-                await asyncio.to_thread(self._file.write, piece)
+                await asyncio.to_thread(write_whole, self._file, piece)
         except FusedError as exc:
             self._refusal = exc
         except OSError as exc:
             self._refusal = FusedError(f"the file cannot be written: {exc.strerror}")
+        except ValueError:
+            return  # it was closed, as the connection was
 
     def on_finish(self) -> None:
         """Nothing stays of an upload that failed."""
@@ -305,6 +312,17 @@ class SignedHandler(HostedHandler):
     async def _drop(self, draft: str) -> None:
         with contextlib.suppress(FusedError):  # the next upload takes old drafts away
             await self.ask("files.drop_upload", path=self._url, draft=draft)
+
+
+def write_whole(file: RawIOBase, piece: bytes) -> None:
+    """Write all of a piece: where a disk is nearly full, the system takes a part of it and says nothing.
+
+    Raises:
+        OSError: there is no room for the rest.
+    """
+    left = memoryview(piece)
+    while left:
+        left = left[file.write(left) or 0 :]
 
 
 _BASE = r"/fused/server/v1/files"

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import errno
+import io
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +13,8 @@ from urllib.parse import quote
 import pytest
 import requests
 from real_jupyter import Answer, JupyterServer, Kernel, eventually
+
+from fused_jupyter.server_ext.hosted.files import write_whole
 
 API = "fused/server/v1"
 
@@ -242,6 +247,31 @@ def test_no_log_has_a_signature(files: Files) -> None:
 
 
 # -- uploads that go wrong
+
+
+class Miser(io.RawIOBase):
+    """A disk that takes three bytes at a time, and then no more."""
+
+    def __init__(self, room: int) -> None:
+        self.room, self.got = room, b""
+
+    def write(self, piece: Any, /) -> int:
+        if len(self.got) == self.room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        taken = bytes(piece[: min(3, self.room - len(self.got))])
+        self.got += taken
+        return len(taken)
+
+
+def test_a_disk_that_takes_a_part_is_given_the_rest() -> None:
+    """Otherwise an upload to a disk that is nearly full would be cut off, and be told to be there."""
+    roomy, full = Miser(100), Miser(7)
+
+    write_whole(roomy, bytes(range(10)))
+    with pytest.raises(OSError, match="No space left"):
+        write_whole(full, bytes(range(10)))
+
+    assert roomy.got == bytes(range(10))
 
 
 def test_upload_is_no_longer_than_was_signed(files: Files) -> None:
