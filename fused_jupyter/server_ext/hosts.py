@@ -260,15 +260,18 @@ class Hosts:
         return int(await self._json(host, DeleteResults(id=host.client.next_number(), udf=udf)))
 
     async def all(self) -> list[Host]:
-        """Every host that can be asked now; that of saved UDFs comes last, and only if there are any or it runs."""
+        """Every host that can be asked now; that of saved UDFs comes last, and is started if there are any."""
+        if self._has_saved:
+            await self.standing()
+        return await self.running()
+
+    async def running(self) -> list[Host]:
+        """Every host that runs; that of saved UDFs may run code that was posted, also with nothing saved."""
         await self._look_again()
-        if self._saved is not None and self._saved.client.is_open:
-            saved = [self._saved]  # also with nothing saved: it may run code that was posted
-        else:
-            saved = [await self.standing()] if self._has_saved else []
-        if saved:
-            await self._ask(saved[0])
-        return [*self._alive(), *saved]
+        if self._saved is None or not self._saved.client.is_open:
+            return list(self._alive())
+        await self._ask(self._saved)
+        return [*self._alive(), self._saved]
 
     async def has(self, kernel: str) -> bool:
         """Whether a kernel's host can be asked now."""

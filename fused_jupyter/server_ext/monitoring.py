@@ -39,7 +39,7 @@ class RunsHandler(FusedHandler):
     @may_execute
     async def get(self) -> None:
         """Id, UDF, tile, kernel, state and times of each, the oldest first."""
-        self.send_json({"runs": await active_runs(await self.hosts.all())})
+        self.send_json({"runs": await active_runs(await self.hosts.running())})
 
     head = get
 
@@ -52,7 +52,7 @@ class RunHandler(FusedHandler):
     @may_execute
     async def get(self, run_id: str) -> None:
         """The same as in the list."""
-        runs = await active_runs(await self.hosts.all())
+        runs = await active_runs(await self.hosts.running())
         found = next((run for run in runs if run["run_id"] == run_id), None)
         if found is None:
             raise UnknownRunError(_NO_RUN.format(run_id))
@@ -63,7 +63,7 @@ class RunHandler(FusedHandler):
     @may_execute
     async def delete(self, run_id: str) -> None:
         """Whoever waits for it is told so; its worker is replaced."""
-        stopped = await asyncio.gather(*(_stop(host, run_id) for host in await self.hosts.all()))
+        stopped = await asyncio.gather(*(_stop(host, run_id) for host in await self.hosts.running()))
         if not any(stopped):
             raise UnknownRunError(_NO_RUN.format(run_id))
         self.set_status(202)
@@ -78,7 +78,7 @@ class HealthHandler(FusedHandler):
     @may_execute
     async def get(self) -> None:
         """The extension, and each host with its workers and its queue."""
-        hosts = [_health(seen) for seen in await statuses(await self.hosts.all())]
+        hosts = [_health(seen) for seen in await statuses(await self.hosts.running())]
         is_well = all(host["alive"] for host in hosts)
         self.set_status(200 if is_well else 503)
         self.send_json({"version": __version__, "healthy": is_well, "hosts": hosts})
@@ -95,7 +95,7 @@ class MetricsHandler(FusedHandler):
     async def get(self) -> None:
         """All counts of all hosts, and those of this server."""
         metrics = Metrics(self.settings["fused_requests"])
-        for seen in await statuses(await self.hosts.all()):
+        for seen in await statuses(await self.hosts.running()):
             metrics.add_host(seen.kernel, seen.status)
         content, media_type = _written(metrics, self.request.headers.get("Accept", ""))
         self.set_header("Content-Type", media_type)

@@ -131,6 +131,14 @@ def test_the_host_goes_when_idle_and_comes_again(server: JupyterServer, library:
     assert server.get("fused/run/file/again?cache_max_age=0").json() != worker
 
 
+def test_who_only_looks_starts_nothing(server: JupyterServer) -> None:
+    """Prometheus comes every few seconds, for ever."""
+    wait_until(lambda: host_of(server) is None)
+    for path in ("fused/metrics", "fused/health", "fused/runs"):
+        assert server.get(path).status == 200
+    assert host_of(server) is None
+
+
 def test_the_host_stays_while_a_run_goes_on(server: JupyterServer, library: Library) -> None:
     """Longer than it may be idle."""
     library.save(

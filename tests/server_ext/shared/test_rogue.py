@@ -1,4 +1,4 @@
-"""A kernel is its user's, not the server's: what a host sends is a stranger's word, however well it knows the protocol."""
+"""A kernel is its user's, not the server's: what a host sends is a stranger's word, however well it speaks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ from fused_jupyter.wire.messages import decode, encode
 
 SPLIT = "x\r\nSet-Cookie: stolen=1"
 SCRIPT = b"<script>fetch('/api/sessions')</script>"
-TOKEN = "fsh_" + secrets.token_urlsafe(32)
 STRANGE = {"set-cookie": "a=b", "location": "/evil", "access-control-allow-origin": "*", "content-security-policy": ""}
 
 
@@ -33,6 +32,7 @@ class Rogue:
     """A host that proves itself, has one UDF and one token, and answers every run with what a test gives it."""
 
     def __init__(self, server: JupyterServer) -> None:
+        self.token = "fsh_" + secrets.token_urlsafe(32)
         self.answer: Callable[[int], bytes] = lambda number: _frame(Reply(id=number))
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -69,22 +69,22 @@ class Rogue:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._listener.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(EOFError, OSError):
+        with contextlib.closing(writer), contextlib.suppress(EOFError, OSError, asyncio.CancelledError):
             await greet(reader, writer, secret=self._announcement.secret)
             while True:
                 header, _ = await read_frame(reader)
                 writer.write(self._reply_to(decode(header)))
                 await writer.drain()
-        writer.close()
 
     def _reply_to(self, message: Message) -> bytes:
         if isinstance(message, Run):
             return self.answer(message.id)
         if message.id == 0:
             return b""
-        share = hashlib.sha256(TOKEN.encode()).hexdigest()
+        share = hashlib.sha256(self.token.encode()).hexdigest()
         schema: dict[str, Any] = {"type": "object", "properties": {}}
         udf = UdfSummary(name="evil", digest="0" * 64, registered_at=time.time(), schema=schema)
         return _frame(Described(id=message.id, udfs=(asdict(udf),), shares=(share,)))
@@ -108,7 +108,7 @@ def ask(server: JupyterServer, rogue: Rogue, fields: dict[str, Any] | bytes, bod
         rogue.answer = lambda _: fields
     else:
         rogue.answer = lambda number: _frame(Reply(id=number, **fields), body)
-    asked = [(f"fused/run/file/evil?kernel={rogue.kernel}", True), (f"fused/{TOKEN}", False)]
+    asked = [(f"fused/run/file/evil?kernel={rogue.kernel}", True), (f"fused/{rogue.token}", False)]
     return [server.get(address, login=login, timeout=20) for address, login in asked]
 
 
