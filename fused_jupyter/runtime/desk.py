@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from fused_jupyter.errors import ProtocolError
+from fused_jupyter.errors import FusedError, ProtocolError
 from fused_jupyter.settings import Options
 from fused_jupyter.storage import Library
 from fused_jupyter.udfs import UdfDefinition
@@ -46,4 +46,9 @@ class Desk:
         deed = self._deeds.get(message.what)
         if deed is None:
             raise ProtocolError(f"the host of saved UDFs does not know {message.what!r}; its version is another one")
-        return orjson.dumps(await asyncio.to_thread(deed, message.arguments))
+        try:
+            return orjson.dumps(await asyncio.to_thread(deed, message.arguments))
+        except FusedError:  # some are OSErrors too
+            raise
+        except OSError as exc:  # which file it was is nothing for who has a signature only
+            raise FusedError(f"{message.what}: {exc.strerror or exc}; see the disk of FUSED_DATA_DIRECTORY") from exc

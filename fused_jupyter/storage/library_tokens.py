@@ -161,6 +161,14 @@ def _columns(values: Mapping[str, Any]) -> dict[str, str | bool | None]:
     return {name: _COLUMNS[name](name, value) for name, value in values.items()}
 
 
+def _limits(text: str) -> Limits:
+    """What a column holds; of limits that this version cannot read the token opens nothing, and the others go on."""
+    try:
+        return Limits.from_json(orjson.loads(text))
+    except ArgumentError:
+        return Limits(expires=0.0)
+
+
 def _token(row: tuple[Any, ...]) -> Token:  # of the columns above
     return Token(
         id=row[0],
@@ -169,7 +177,7 @@ def _token(row: tuple[Any, ...]) -> Token:  # of the columns above
         udf_id=row[2],
         udf_name=row[3],
         collection=row[4],
-        limits=Limits.from_json(orjson.loads(row[5])),
+        limits=_limits(row[5]),
         metadata=orjson.loads(row[6]),
         enabled=bool(row[7]),
         created_at=row[8],

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import pickle
+import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -237,3 +239,16 @@ def test_secret_is_in_no_file_and_no_text(library: Library, saved: SavedUdf) -> 
         assert not any(random[i : i + 8] in text for text in texts for i in range(0, 35, 7))
         assert token.share not in repr(token)
     assert made[0][1].share.encode() in b"".join(files)  # the hash, so that the test looks at the right files
+
+
+def test_a_token_of_limits_that_nobody_understands_opens_nothing(library: Library, saved: SavedUdf) -> None:
+    """A newer version may allow what this one refuses; the other tokens go on."""
+    odd, good = (library.create_token(udf_id=saved.id)[1] for _ in range(2))
+    with contextlib.closing(sqlite3.connect(library.stamp.with_name("library.sqlite3"))) as connection:
+        connection.execute("UPDATE tokens SET limits = ? WHERE id = ?", ('{"zooms": [0, 99]}', odd.id))
+        connection.commit()
+
+    assert {token.id for token in library.tokens()} == {odd.id, good.id}
+    assert library.opened_by(good.share) == good
+    with pytest.raises(ShareError):
+        library.opened_by(odd.share)

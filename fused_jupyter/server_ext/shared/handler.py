@@ -105,7 +105,10 @@ class SharedHandler(FusedHandler):
         told = redacted(error)
         if told["error"] != error.message:
             told["id"] = error.run_id or secrets.token_hex(4)
-            self.log.warning("who has a token of %s met %s (%s)", error.udf, error.message, told["id"])
+            # In one line: part of the message may be an argument, and a stranger is not to write lines of this log.
+            self.log.warning(
+                "who has a token of %s met %s (%s)", error.udf, " ".join(error.message.split()), told["id"]
+            )
         return told
 
     def tell_of_run(self, error: FusedError) -> dict[str, str]:
