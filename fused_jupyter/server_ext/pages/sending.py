@@ -16,9 +16,10 @@ from fused_jupyter.server_ext.pages.fields import fields_of
 from fused_jupyter.server_ext.pages.page import policy
 from fused_jupyter.server_ext.pages.tilejson import VECTOR_FORMATS, sample_tile, tilejson
 from fused_jupyter.server_ext.pages.wmts import NEEDED, capabilities, exception_report, standard_parameters
-from fused_jupyter.server_ext.requests import client_of, make_run, tile_extension
+from fused_jupyter.server_ext.requests import client_of, first, make_run, tile_extension
 
 _NOT_PASSED_ON = frozenset({"", "format", "kernel", "token", "_xsrf"})
+_NAMES_OF_FORMATS = ("", "format", "dtype_out_raster", "dtype_out_vector")
 _PATIENCE_SECONDS = 2.0
 
 Query = Mapping[str, Sequence[bytes]]
@@ -115,7 +116,7 @@ async def send_tilejson(
         kernel: the one that the tiles are pinned to.
     """
     query = handler.request.query_arguments
-    extension = tile_extension(query)
+    extension = _extension(entry, query)
     arguments = passed_on(query)
     search = urlencode([*([("kernel", kernel)] if kernel else []), *arguments])
     template = f"{root_of(handler)}{entry.tiles}/{{z}}/{{x}}/{{y}}{extension and '.'}{quote(extension, safe='')}"
@@ -124,6 +125,14 @@ async def send_tilejson(
         fields = await _fields(handler, host, entry, udf=udf, share=share)
     described = tilejson(entry, template=template + (search and f"?{search}"), extension=extension, fields=fields)
     handler.send_json(described)
+
+
+def _extension(entry: Entry, query: Query) -> str:
+    """How the addresses of tiles end: as the query says, else vector tiles, where a token does not rule these out."""
+    extension, is_named = tile_extension(query), any(first(query, name) for name in _NAMES_OF_FORMATS)
+    if is_named or extension in entry.formats:
+        return extension
+    return next(iter((*entry.drawn, *entry.formats)), extension)
 
 
 async def _fields(handler: FusedHandler, host: Host, entry: Entry, *, udf: str, share: str | None) -> dict[str, str]:

@@ -145,6 +145,14 @@ def test_zooms_of_a_token_are_told(live: str, open_: Open) -> None:
     assert list(limits) == ["0", "1", "2", "3", "4", "5"]
 
 
+def test_tilejson_leads_to_tiles_that_the_token_allows(open_: Open, live: str) -> None:
+    """Where nobody names a format: vector tiles, unless the token allows pictures only."""
+    (template,) = open_(f"{live}/tilejson.json").json()["tiles"]
+
+    assert template.endswith("/run/tiles/{z}/{x}/{y}.png")
+    assert open_(template.partition("/fused/")[2].format(z=0, x=0, y=0)).status == 200
+
+
 def test_fields_of_a_token_are_found_out(saved: dict[str, str], open_: Open) -> None:
     """By one tile of it."""
     (layer,) = open_(f"{saved['collection']}/places/tilejson.json").json()["vector_layers"]
