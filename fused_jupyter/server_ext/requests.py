@@ -20,7 +20,7 @@ RESERVED = frozenset(
 """Query parameters that are ours or Jupyter's; all others are the UDF's arguments. The empty name is `format`."""
 
 CLIENT_HEADER = "X-Fused-Client"
-"""Which map asks; js/src/server.ts sends it."""
+"""Which map asks; js/src/link/server.ts sends it."""
 
 MAX_BODY = 1_000_000
 """Bytes of arguments in a POST. They travel in a frame's header; larger things are files."""

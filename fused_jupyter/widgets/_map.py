@@ -9,25 +9,25 @@ from inspect import signature
 from threading import RLock
 from typing import Any, ClassVar
 
-import anywidget
 import traitlets
 
 from fused_jupyter.errors import ArgumentError
 from fused_jupyter.types import Bounds
 from fused_jupyter.widgets._assets import asset, bundle_hash
+from fused_jupyter.widgets._camera import Camera
 from fused_jupyter.widgets._controls import controls_of
 from fused_jupyter.widgets._layer import NamedUdf, TileLayer, name_of
 from fused_jupyter.widgets._paint import free_color
-from fused_jupyter.widgets._protocol import BUNDLE, FIT
+from fused_jupyter.widgets._protocol import BUNDLE
 from fused_jupyter.widgets._registry import Parameter, UdfDefinition, current_runtime, follow
-from fused_jupyter.widgets._traits import BoundsTrait, CenterTrait, HeightTrait, ParamsTrait, ServerUrlTrait
+from fused_jupyter.widgets._traits import HeightTrait, ParamsTrait, ServerUrlTrait
 
 
 def _layers_to_json(layers: Iterable[TileLayer], _widget: object) -> list[dict[str, Any]]:
     return [layer.to_json() for layer in layers]
 
 
-class FusedMap(anywidget.AnyWidget):
+class FusedMap(Camera):
     """A map whose layers are UDFs.
 
     Args:
@@ -88,27 +88,6 @@ class FusedMap(anywidget.AnyWidget):
     - Default: `"480px"`
     """
 
-    center = CenterTrait().tag(sync=True)
-    """Where the map starts: longitude, latitude in degrees.
-
-    - Type: two `float` or `None`
-    - Default: `None`
-    """
-
-    zoom = traitlets.Float(allow_none=True, default_value=None).tag(sync=True)
-    """How near the map starts.
-
-    - Type: `float` or `None`
-    - Default: `None`
-    """
-
-    bounds = BoundsTrait().tag(sync=True)
-    """What the map shows at the start and whenever this changes: (west, south, east, north) in degrees.
-
-    - Type: `fused.types.Bounds` or `None`
-    - Default: `None`
-    """
-
     server_url = ServerUrlTrait().tag(sync=True)
     """Root of the Jupyter server; empty lets the page find it.
 
@@ -140,13 +119,6 @@ class FusedMap(anywidget.AnyWidget):
 
     - Type: list of `dict` with `layer`, `tile`, `status`, `error`, `line`
     - Default: `[]`
-    """
-
-    view_state = traitlets.Dict(read_only=True).tag(sync=True)
-    """Where the user looks. The page writes it.
-
-    - Type: `dict` with `longitude`, `latitude`, `zoom`
-    - Default: `{}` until a page shows the map
     """
 
     idle = traitlets.Bool(default_value=False, read_only=True).tag(sync=True)
@@ -189,7 +161,7 @@ class FusedMap(anywidget.AnyWidget):
             params=params or {},
             server_url=server_url,
         )
-        self.on_msg(_answer)
+        self.on_msg(_receive)
         self._unfollow = follow(self._registry, self, callback=FusedMap._renew)
         for name in [*self._definitions]:  # what was registered while the map was being built
             self._renew(self._registry.get(name))
@@ -220,17 +192,6 @@ class FusedMap(anywidget.AnyWidget):
             if name not in names:
                 raise ArgumentError(f"no layer {name!r} on this map; it has {', '.join(names) or 'none'}")
             self._place([layer for layer in self.layers if layer.name != name])
-
-    def fit_bounds(self, bounds: Sequence[float]) -> None:
-        """Show this rectangle: (west, south, east, north) in degrees.
-
-        Raises:
-            ArgumentError: these are no bounds.
-        """
-        wanted = Bounds([*bounds])
-        if self.bounds == wanted:
-            self.send({"kind": FIT})  # the trait does not change, but the user has moved since
-        self.bounds = wanted
 
     def close(self) -> None:
         """Take the map off all pages, and follow its UDFs no more."""
@@ -288,10 +249,20 @@ class FusedMap(anywidget.AnyWidget):
         return None
 
 
-def _answer(widget: FusedMap, content: Mapping[str, Any], _buffers: object) -> None:
-    """Gives the page map.js, when no server could."""
-    if content.get("kind") == BUNDLE:
-        widget.send({"kind": BUNDLE}, buffers=[asset("map.js").read_bytes()])
+def _receive(widget: FusedMap, content: Mapping[str, Any], buffers: Sequence[memoryview]) -> None:
+    """A message of the page; what another version of the page may say is passed over."""
+    answer = _ANSWERS.get(content.get("kind", ""))
+    if answer is not None:
+        answer(widget, content, buffers)
+
+
+def _send_bundle(widget: FusedMap, _content: Mapping[str, Any], _buffers: Sequence[memoryview]) -> None:
+    """map.js, when no server could give it."""
+    widget.send({"kind": BUNDLE}, buffers=[asset("map.js").read_bytes()])
+
+
+_ANSWERS: dict[str, Callable[[FusedMap, Mapping[str, Any], Sequence[memoryview]], None]] = {BUNDLE: _send_bundle}
+"""By kind of message; the twin of the kinds is `MESSAGES` in js/src/protocol.ts."""
 
 
 def _is_rectangle(value: object) -> bool:

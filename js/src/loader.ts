@@ -1,10 +1,10 @@
 /** The `_esm` of the widget: finds the server, loads the map's code once for the page, and hands over. */
 
-import { type Bundle, loadBundle } from "./bundle";
+import { type Bundle, loadBundle } from "./link/bundle";
+import { connect, NoServerError, readPage, type Server } from "./link/server";
 import type { MountedMap } from "./map";
 import { listen, type Model, TRAITS, write } from "./protocol";
-import { connect, NoServerError, readPage, type Server } from "./server";
-import { StatusLine } from "./status";
+import { StatusLine } from "./view/status";
 import widgetCss from "./widget.css?raw";
 
 /** One view of a model; built anew when the user retries. */

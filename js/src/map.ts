@@ -3,20 +3,24 @@
 import * as maplibregl from "maplibre-gl";
 import maplibreCss from "maplibre-gl/dist/maplibre-gl.css?raw";
 import workerSource from "maplibre-gl/dist/maplibre-gl-worker.mjs?raw";
-import { Basemap, BLANK } from "./basemap";
-import { Camera } from "./camera";
-import { ControlPanel } from "./controls";
-import { TileFeed } from "./feed";
-import { KindFinder } from "./kinds";
-import { LayerStack } from "./layers";
-import { FailureMarks } from "./marks";
+import { Basemap, BLANK } from "./layers/basemap";
+import { FailureMarks } from "./layers/marks";
+import { LayerStack } from "./layers/stack";
+import type { Server } from "./link/server";
+import { ControlPanel } from "./panel/controls";
 import { type LayerSpec, listen, type Model, type Params, TRAITS, write } from "./protocol";
-import type { Server } from "./server";
-import type { StatusLine } from "./status";
-import { tileAt } from "./tiles";
+import { tileAt } from "./tiles/address";
+import { TileFeed } from "./tiles/feed";
+import { KindFinder } from "./tiles/kinds";
+import { Camera } from "./view/camera";
+import type { StatusLine } from "./view/status";
+import type { Part, View } from "./view/view";
 
 // MapLibre 6 looks for its worker beside its own file; a file from a Blob has no beside.
 maplibregl.setWorkerUrl(URL.createObjectURL(new Blob([workerSource], { type: "text/javascript" })));
+
+/** What a map has besides layers, in the order in which it is built. */
+const PARTS: readonly Part[] = [];
 
 const REPORT_DELAY = 200; // ms; tiles fail in dozens
 const REPORTED_FAILURES = 20;
@@ -87,7 +91,18 @@ class MapView implements MountedMap {
     const showBasemap = () => basemap.show(model.get(TRAITS.basemap));
     listen(model, `change:${TRAITS.basemap}`, showBasemap, this.#end.signal);
     showBasemap();
-    if (!server) return;
+    if (server) this.#follow(server);
+    for (const part of PARTS) part(this.#view());
+  }
+
+  #view(): View {
+    const { model, host, status, server, addStyle } = this.context;
+    const [map, layers, feed, signal] = [this.#map, this.#layers, this.#feed, this.#end.signal];
+    return { model, host, map, status, server, layers, feed, signal, addStyle };
+  }
+
+  #follow(server: Server): void {
+    const { model } = this.context;
     this.#layers = this.#stack(server);
     const update = () => this.#update(model.get(TRAITS.params) as Params);
     listen(model, `change:${TRAITS.layers}`, update, this.#end.signal);

@@ -4,8 +4,8 @@
  * The twin of the traits and messages is fused_jupyter/widgets/_top.py; tests/widgets/test_top.py compares them.
  */
 
+import { connect, readPage, type Server } from "./link/server";
 import { listen, type Model } from "./protocol";
-import { connect, readPage, type Server } from "./server";
 import topCss from "./top.css?raw";
 
 /** Names of the synced traits, all written by Python. */

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { type Bundle, loadBundle } from "../src/bundle";
-import type { Server } from "../src/server";
+import { type Bundle, loadBundle } from "../src/link/bundle";
+import type { Server } from "../src/link/server";
 import { StubModel } from "./stub";
 
 const BUNDLE: Bundle = { mount: vi.fn() };

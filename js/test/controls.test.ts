@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { ControlPanel, shownValue } from "../src/controls";
+import { ControlPanel, shownValue } from "../src/panel/controls";
 import type { ControlSpec } from "../src/protocol";
 import { StubModel } from "./stub";
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { TileFeed } from "../src/feed";
+import { TileFeed } from "../src/tiles/feed";
 import { deferred } from "./stub";
 
 const ID = { z: 1, x: 0, y: 1 };

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { KindFinder } from "../src/kinds";
 import type { LayerSpec } from "../src/protocol";
+import { KindFinder } from "../src/tiles/kinds";
 
 const SPEC = { name: "q", udf: "q", version: "1", min_zoom: 0, max_zoom: 22 } as LayerSpec;
 

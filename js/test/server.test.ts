@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { connect, NoServerError, type Page, readPage, resolveRoot, Server } from "../src/server";
+import { connect, NoServerError, type Page, readPage, resolveRoot, Server } from "../src/link/server";
 
 const HOST = "https://hub.example";
 

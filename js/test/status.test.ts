@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import type { TileFailure } from "../src/protocol";
-import { failureText, readError, StatusLine, statusText } from "../src/status";
+import { failureText, readError, StatusLine, statusText } from "../src/view/status";
 
 const KEY_ERROR: TileFailure = { layer: "q", tile: "0/0/0", status: 422, error: "KeyError: 'mag'", line: 5 };
 

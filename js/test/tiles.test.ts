@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { LayerSpec } from "../src/protocol";
-import { kindOf, mergeParams, serialise, tileAt, tileCentre, tileTemplate, tileUrl } from "../src/tiles";
+import { kindOf, mergeParams, serialise, tileAt, tileCentre, tileTemplate, tileUrl } from "../src/tiles/address";
 
 const LAYER: LayerSpec = {
   name: "quakes",

@@ -1,4 +1,4 @@
-"""A registry to play with, in place of the runtime's."""
+"""A registry to play with, in place of the runtime's, and a page with maps in a real browser."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 from ipywidgets import Widget
+from map_page import MapPage, Site, map_pages, serving
+from playwright.sync_api import Browser
+from real_lab import chromium
 
 from fused_jupyter.errors import UnknownUdfError
 
@@ -82,3 +85,24 @@ def parameter() -> type[FakeParameter]:
 def _close_widgets() -> Iterator[None]:
     yield
     Widget.close_all()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One for each module, as its event loop must not run when other tests start theirs."""
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """What stands in for the Jupyter server."""
+    with serving(Site()) as running:
+        yield running
+
+
+@pytest.fixture
+def map_page(browser: Browser, site: Site) -> Iterator[MapPage]:
+    """A page on which `show` puts maps."""
+    with map_pages(browser, site) as page:
+        yield page

@@ -1,9 +1,9 @@
 /** Finds out whether a UDF gives images or vector tiles, by one tile without extension. */
 
+import type { Server } from "../link/server";
+import type { Kind, LayerSpec } from "../protocol";
+import { kindOf, type TileId, tileUrl } from "./address";
 import type { TileFeed } from "./feed";
-import type { Kind, LayerSpec } from "./protocol";
-import type { Server } from "./server";
-import { kindOf, type TileId, tileUrl } from "./tiles";
 
 interface Question {
   template: string;

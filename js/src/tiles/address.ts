@@ -1,6 +1,6 @@
 /** URLs of tiles: which parameters they carry, and which tile is where. */
 
-import type { Kind, LayerSpec, Params } from "./protocol";
+import type { Kind, LayerSpec, Params } from "../protocol";
 
 export interface TileId {
   z: number;

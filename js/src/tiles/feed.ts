@@ -7,10 +7,10 @@
  * and never reject: a failed tile is an empty tile and an entry in `failures`.
  */
 
-import type { TileFailure } from "./protocol";
-import type { Server } from "./server";
-import { readError } from "./status";
-import { type TileId, tileUrl } from "./tiles";
+import type { Server } from "../link/server";
+import type { TileFailure } from "../protocol";
+import { readError } from "../view/status";
+import { type TileId, tileUrl } from "./address";
 
 const RETRIES = 5; // of a layer in a row; a success starts the count anew
 const LONGEST_WAIT = 60; // seconds

@@ -1,6 +1,6 @@
 /** One line under the map that says what it does, how, and what failed. */
 
-import type { TileFailure } from "./protocol";
+import type { TileFailure } from "../protocol";
 
 export interface Status {
   /** How tiles travel, or why they cannot. */

@@ -1,6 +1,6 @@
 /** The panel in which a user moves a UDF's parameters. */
 
-import { type ControlSpec, listen, type Model, type Params, TRAITS } from "./protocol";
+import { type ControlSpec, listen, type Model, type Params, TRAITS } from "../protocol";
 
 const DEBOUNCE = 80; // ms; a slider reports every pixel
 

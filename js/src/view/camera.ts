@@ -1,7 +1,7 @@
 /** Where the map looks: at first, when Python says so, and what it tells Python. */
 
 import type { Map as MapLibreMap } from "maplibre-gl";
-import { type Bounds, type CustomMessage, listen, MESSAGES, type Model, TRAITS, write } from "./protocol";
+import { type Bounds, type CustomMessage, listen, MESSAGES, type Model, TRAITS, write } from "../protocol";
 
 const WORLD: Bounds = [-180, -58, 180, 76]; // the poles are empty in Mercator and would halve the scale
 const DEBOUNCE = 300; // ms

@@ -9,10 +9,10 @@ import type {
   VectorSourceSpecification,
   VectorTileSource,
 } from "maplibre-gl";
-import type { TileFeed } from "./feed";
-import type { KindFinder } from "./kinds";
-import type { Kind, LayerSpec, Params } from "./protocol";
-import { type TileId, tileTemplate } from "./tiles";
+import type { Kind, LayerSpec, Params } from "../protocol";
+import { type TileId, tileTemplate } from "../tiles/address";
+import type { TileFeed } from "../tiles/feed";
+import type { KindFinder } from "../tiles/kinds";
 
 type TiledSource = RasterTileSource | VectorTileSource;
 

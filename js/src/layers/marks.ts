@@ -1,9 +1,9 @@
 /** Says on a failed tile why it failed. */
 
 import { type Map as MapLibreMap, Marker } from "maplibre-gl";
-import type { TileFailure } from "./protocol";
-import { errorText } from "./status";
-import { tileCentre } from "./tiles";
+import type { TileFailure } from "../protocol";
+import { tileCentre } from "../tiles/address";
+import { errorText } from "../view/status";
 
 const LIMIT = 30; // marks; the status line counts them all
 const ZOOM_DISTANCE = 1.6; // raster tiles lie a zoom deeper than the map; those of a zoom left behind only clutter

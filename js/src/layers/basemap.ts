@@ -1,7 +1,7 @@
 /** What lies under the layers: nothing, XYZ tiles, or a MapLibre style. */
 
 import type { Map as MapLibreMap, StyleSpecification } from "maplibre-gl";
-import { isOurs } from "./layers";
+import { isOurs } from "./stack";
 
 /** No basemap: the canvas is clear, and the page's own background, light or dark, shines through. */
 export const BLANK: StyleSpecification = { version: 8, sources: {}, layers: [] };

@@ -1,7 +1,7 @@
 /** map.js, loaded once for each page and version: from the server, else from the kernel. */
 
-import type * as MapModule from "./map";
-import { type CustomMessage, listen, MESSAGES, type Model } from "./protocol";
+import type * as MapModule from "../map";
+import { type CustomMessage, listen, MESSAGES, type Model } from "../protocol";
 import type { Server } from "./server";
 
 export type Bundle = Pick<typeof MapModule, "mount">;
