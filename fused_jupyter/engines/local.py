@@ -294,7 +294,8 @@ class LocalEngine:
         total = self._options.workers + self._options.spare_workers
         with contextlib.suppress(WorkerLostError, OSError):  # the next run says what is wrong
             while len(self._idle) + len(self._busy) < total and len(self._idle) <= self._options.spare_workers:
-                self._idle.append(await self._fork())
+                # Behind those that have run: they are warm.
+                self._idle.insert(0, await self._fork())
 
     async def _fork(self) -> Worker:
         """A new worker, with what was learnt if that is possible."""
