@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from fused_jupyter import _alias
-from fused_jupyter.engines import WORKER_VARIABLE
+from fused_jupyter.engines import WORKER_VARIABLE, duckdb_offline
 from fused_jupyter.engines.arena import Arena
 from fused_jupyter.engines.environment import WorkerEnvironment
 from fused_jupyter.engines.execute import Pieces, execute
@@ -80,6 +80,7 @@ def make_ready(ready: LocalModules | None = None) -> LocalModules:
         ready: what this gave before more modules were imported.
     """
     _alias.install()
+    duckdb_offline.install()
     ready = ready or LocalModules()
     ready.look_for_others()
     return ready
