@@ -12,7 +12,14 @@ from typing import Any
 
 _OURS = "fused_jupyter"
 _ALIAS = "fused"
-_ELSEWHERE = {"fused._auth": "fused_jupyter.api.credentials"}
+_ELSEWHERE = {
+    "fused._auth": "fused_jupyter.api.credentials",
+    "fused._optional_deps": "fused_jupyter.official.optional_deps",
+    "fused.h3": "fused_jupyter.official.h3",
+    "fused.models": "fused_jupyter.official.models",
+    "fused.utils": "fused_jupyter.official.libraries",
+    "fused.warnings": "fused_jupyter.official.warnings",
+}
 """Modules of the official package that people import from, and where what they want is here."""
 
 
@@ -44,7 +51,10 @@ class _Finder:
 
 
 def _real(name: str) -> str:
-    return _ELSEWHERE.get(name) or _OURS + name.removeprefix(_ALIAS)
+    for theirs, ours in _ELSEWHERE.items():
+        if name == theirs or name.startswith(f"{theirs}."):
+            return ours + name.removeprefix(theirs)
+    return _OURS + name.removeprefix(_ALIAS)
 
 
 def install() -> bool:

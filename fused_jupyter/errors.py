@@ -26,6 +26,9 @@ FusedError                      500
 ├── ShareError                  404   unknown, revoked or expired token
 ├── UnknownTokenError           404   the owner asked for a token that is not there
 ├── RateError                   429   a token is used more often than it allows
+├── SecretError                 403   the file of secrets may not, or cannot, be read
+├── PictureError                504   no page drew a map in time
+├── CloudOnlyError              501   only Fused's cloud can do that
 └── NoServerError               500   no Jupyter server with the extension was found
 """
 
@@ -196,6 +199,8 @@ class DownloadError(FusedError, OSError):
     """A file could not be fetched; nothing, or what was there before, is in its place."""
 
     status = 502
+    answered: int | None = None
+    """The status that a web server answered with, where one did."""
 
 
 class MissingFileError(FusedError, FileNotFoundError):
@@ -284,6 +289,24 @@ class RateError(FusedError):
     status = 429
 
 
+class SecretError(FusedError):
+    """The file of secrets is open to others, or broken; nothing of it is shown."""
+
+    status = 403
+
+
+class PictureError(FusedError):
+    """No page drew a picture of a map: none shows it, or none answered in time."""
+
+    status = 504
+
+
+class CloudOnlyError(FusedError, NotImplementedError):
+    """Only Fused's cloud can do that; the message says what to use here."""
+
+    status = 501
+
+
 class NoServerError(FusedError):
     """No Jupyter server with the fused_jupyter extension was found for this kernel."""
 
@@ -316,6 +339,9 @@ _BY_NAME: dict[str, type[FusedError]] = {
         ShareError,
         UnknownTokenError,
         RateError,
+        SecretError,
+        PictureError,
+        CloudOnlyError,
         NoServerError,
     )
 }

@@ -1,10 +1,12 @@
-// Builds the files that the wheel ships: loader.js, sent with every map, map.js, loaded once per page, and top.js,
-// sent with every %fused_top.
+// Builds the files that the wheel ships: loader.js, sent with every map, map.js, loaded once per page, compare.js,
+// sent with every comparison of two maps, and top.js, sent with every %fused_top.
+import { createHash } from "node:crypto";
 import { copyFile, mkdir, readFile, stat } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, transform } from "esbuild";
+import { buildWorld } from "./world.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const output = join(here, "..", "fused_jupyter", "widgets", "static");
@@ -28,20 +30,33 @@ const raw = {
 };
 
 await mkdir(output, { recursive: true });
+const world = join(output, "world.json");
+await buildWorld(join(here, "node_modules"), world);
+const worldHash = createHash("sha256")
+  .update(await readFile(world))
+  .digest("hex")
+  .slice(0, 16);
 await build({
-  entryPoints: { loader: join(here, "src/loader.ts"), map: join(here, "src/map.ts"), top: join(here, "src/top.ts") },
+  entryPoints: {
+    loader: join(here, "src/loader.ts"),
+    map: join(here, "src/map.ts"),
+    compare: join(here, "src/view/compare.ts"),
+    top: join(here, "src/top.ts"),
+    viewer: join(here, "src/page.ts"),
+  },
   outdir: output,
   bundle: true,
   format: "esm",
   target: "es2022",
   minify: true,
   legalComments: "eof",
+  define: { WORLD_HASH: JSON.stringify(worldHash) },
   plugins: [raw],
 });
 // MapLibre's licence asks that its text goes wherever its code goes.
 await copyFile(join(here, "node_modules/maplibre-gl/LICENSE.txt"), join(output, "maplibre-gl.LICENSE.txt"));
 
-for (const name of ["loader.js", "map.js", "top.js"]) {
+for (const name of ["loader.js", "map.js", "compare.js", "top.js", "viewer.js"]) {
   const { size } = await stat(join(output, name));
   console.log(`${name} ${(size / 1000).toFixed(1)} kB`);
   if (name !== "map.js" && size > LIMIT) throw new Error(`${name} has ${size} bytes, at most ${LIMIT}`);

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import io
 import json
+import math
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,8 +19,9 @@ import tornado.web
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
+from fused_jupyter.widgets import TileLayer
 from fused_jupyter.widgets._assets import asset, bundle_hash
-from fused_jupyter.widgets._layer import TileLayer
+from fused_jupyter.widgets._layers import Layer
 
 WIDTH, HEIGHT = 600, 400
 CENTRE = (WIDTH // 2, HEIGHT // 2)
@@ -31,7 +33,7 @@ PAGE = """<!doctype html><meta charset="utf-8"><title>map</title><style>body { m
 <script id="jupyter-config-data" type="application/json">{"baseUrl": "/x/", "token": "secret"}</script>
 <script type="module">
 class StubModel {
-  constructor(state) { this.state = state; this.saved = {}; this.callbacks = {}; this.sent = []; }
+  constructor(state) { this.state = state; this.saved = {}; this.callbacks = {}; this.sent = []; this.asking = {}; }
   get(name) { return this.state[name]; }
   set(name, value) { this.state[name] = value; this.saved[name] = value; this.emit(`change:${name}`); }
   save_changes() {}
@@ -40,9 +42,25 @@ class StubModel {
   emit(event, ...values) { for (const callback of this.callbacks[event] ?? []) callback(...values); }
   async send(content) {
     this.sent.push(content);
-    if (content.kind !== "bundle") return;
-    const bytes = await (await fetch("/x/kernel/map.js")).arrayBuffer();
-    this.emit("msg:custom", { kind: "bundle" }, [new DataView(bytes)]);
+    if (content.kind === "cancel") this.asking[content.request]?.abort();
+    if (content.kind === "data") {
+      const response = await fetch(`/x/contents/${content.data}`);
+      if (response.ok) this.emit("msg:custom", content, [new DataView(await response.arrayBuffer())]);
+    }
+    if (content.kind !== "request" || this.isDeaf) return;
+    const { request, path, headers } = content;
+    const asking = (this.asking[request] = new AbortController());
+    try {
+      const address = path.startsWith("fused/static/map.js") ? "/x/kernel/map.js" : `/x/${path}`;
+      const response = await fetch(address, { headers, signal: asking.signal });
+      const bytes = await response.arrayBuffer();
+      const names = ["content-type", "etag", "retry-after", "cache-control"];
+      const told = names.filter((name) => response.headers.has(name)).map((name) => [name, response.headers.get(name)]);
+      const answer = { kind: "answer", request, status: response.status, headers: Object.fromEntries(told) };
+      this.emit("msg:custom", answer, [new DataView(bytes)]);
+    } catch {
+      // cancelled
+    }
   }
 }
 const widget = (await import("/x/kernel/loader.js")).default;
@@ -67,10 +85,17 @@ class Site:
         self.busy_answers = 0
         self.fixed = False
         self.port = 0
+        self.contents: dict[str, bytes] = {}
 
     def paths(self, part: str) -> list[str]:
         """What was asked for so far, where it holds this part."""
         return [request.uri for request in self.requests if request.uri and part in request.uri]
+
+    async def file(self, handler: tornado.web.RequestHandler, udf: str) -> None:
+        """Answer with the method of the UDF's name and `_file`; a subclass may add some."""
+        answer = getattr(self, f"{udf}_file")(handler)
+        if asyncio.iscoroutine(answer):
+            await answer
 
     async def tile(self, handler: tornado.web.RequestHandler, udf: str, extension: str) -> None:
         """Answer with the method of the UDF's name; a subclass may add some."""
@@ -130,6 +155,32 @@ def send_png(handler: tornado.web.RequestHandler, color: Any) -> None:
     handler.write(buffer.getvalue())
 
 
+class FileHandler(tornado.web.RequestHandler):
+    """What a UDF gives as one file."""
+
+    def initialize(self, site: Site) -> None:
+        """Called by tornado."""
+        self.site = site
+        site.requests.append(self.request)
+
+    async def get(self, udf: str) -> None:
+        """The UDF's features."""
+        await self.site.file(self, udf)
+
+
+class ContentHandler(tornado.web.RequestHandler):
+    """Stands in for the comm: what Python holds of layers."""
+
+    def initialize(self, site: Site) -> None:
+        """Called by tornado."""
+        self.site = site
+
+    def get(self, digest: str) -> None:
+        """The bytes of that digest."""
+        self.set_status(200 if digest in self.site.contents else 404)
+        self.write(self.site.contents.get(digest, b""))
+
+
 def application(site: Site) -> tornado.web.Application:
     """The page, the widget's code, and the routes that a map asks for."""
 
@@ -171,11 +222,14 @@ def application(site: Site) -> tornado.web.Application:
 
     return tornado.web.Application(
         [
+            (r"/x/contents/([\w.]+)", ContentHandler, {"site": site}),
+            (r"/x/fused/static/(world\.json)", KernelHandler),
+            (r"/x/fused/run/file/(\w+)\.geojson", FileHandler, {"site": site}),
             (r"/x/page.html", PageHandler),
             (r"/x/kernel/(\w+\.js)", KernelHandler),
             (r"/x/fused/ping", PingHandler),
             (r"/x/fused/static/map\.js", BundleHandler),
-            (r"/x/fused/run/tiles/(\w+)/\d+/\d+/\d+(|\.png|\.mvt)", TileHandler),
+            (r"/x/fused/run/tiles/(\w+)/\d+/\d+/\d+(|\.png|\.mvt|\.npy)", TileHandler),
         ],
         log_function=lambda _handler: None,
     )
@@ -194,11 +248,17 @@ class MapPage:
         page.goto(f"http://127.0.0.1:{site.port}/x/page.html")
         page.wait_for_function("window.ready")
 
-    def show(self, *layers: TileLayer, wait: bool = True, **state: Any) -> None:
+    def show(self, *layers: Layer, wait: bool = True, **state: Any) -> None:
         """One more map with these layers and traits."""
+        self.hold(*layers)
         self.page.evaluate("state => window.show(state)", state_of(*layers, **state))
         if wait:
             self.wait_idle()
+
+    def hold(self, *layers: Layer) -> None:
+        """Have the stub kernel answer for the data of these layers."""
+        contents = (getattr(layer, "content", None) for layer in layers)
+        self.site.contents |= {content.digest: content.body for content in contents if content is not None}
 
     def wait_idle(self) -> None:
         """Wait until all tiles in view are there."""
@@ -278,12 +338,14 @@ def layer_of(udf: str, **kw: Any) -> TileLayer:
     return TileLayer(udf, **{"version": "1", "parameters": ("color",), **kw})
 
 
-def state_of(*layers: TileLayer, **state: Any) -> dict[str, Any]:
+def state_of(*layers: Layer, **state: Any) -> dict[str, Any]:
     """The traits of a map as Python would send them."""
     return {
         "layers": [layer.to_json() for layer in layers],
         "params": {},
         "controls": [],
+        "layer_states": [],
+        "layer_panel": False,
         "basemap": None,
         "height": f"{HEIGHT}px",
         "center": [0, 0],
@@ -292,9 +354,25 @@ def state_of(*layers: TileLayer, **state: Any) -> dict[str, Any]:
         "kernel_id": "kernel-1",
         "bundle_hash": bundle_hash(),
         "server_url": "",
+        "wanted_transport": "auto",
         "transport": "",
         "tile_errors": [],
         "view_state": {},
+        "view_bounds": None,
+        "clicked": {},
+        "hovered": {},
+        "callback_error": "",
+        "shapes": [],
+        "draw_tools": True,
+        "sync_group": "",
         "idle": False,
         **state,
     }
+
+
+def lng_lat(x: float, y: float, zoom: float = 2.0) -> tuple[float, float]:
+    """Where a pixel of the page lies, by the formulas of web mercator; the map's centre is at 0, 0."""
+    world = 512 * 2**zoom
+    longitude = (x - WIDTH / 2) / world * 360
+    latitude = math.degrees(math.atan(math.sinh(-(y - HEIGHT / 2) / world * 2 * math.pi)))
+    return longitude, latitude

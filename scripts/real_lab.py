@@ -12,7 +12,7 @@ from typing import Any
 import nbformat
 from PIL import Image
 from playwright.sync_api import Browser, ElementHandle, Page, sync_playwright
-from real_jupyter import Server
+from real_jupyter import JupyterServer, Server
 
 CHROMIUM_FLAGS = [
     *(
@@ -156,6 +156,18 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_FLAGS)
         yield browser
         browser.close()
+
+
+class NotebookServer(JupyterServer):
+    """Notebook 7."""
+
+    def __init__(self, **options: Any) -> None:
+        arguments = ("--JupyterNotebookApp.expose_app_in_browser=True", "--LabApp.news_url=None")
+        super().__init__(application="notebook", arguments=arguments, **options)
+
+    def page(self, path: str) -> str:
+        """The address of a notebook."""
+        return f"{self.root}notebooks/{path}?token={self.token}"
 
 
 LAB_ARGUMENTS = (

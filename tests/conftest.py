@@ -14,7 +14,7 @@ import pytest
 from fused_jupyter.settings import Options
 from fused_jupyter.udfs import Choices, UdfDefinition, parse
 
-collect_ignore = ["typing"]  # read by mypy, not run
+collect_ignore = ["typing", "udfs/corpus"]  # read by mypy; run by test_corpus.py
 
 PRELOAD = ("numpy", "fused_jupyter.formats", "fused_jupyter.engines.worker", "fused_jupyter.api")
 """Enough for small UDFs; the whole geo stack costs each template some seconds."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import IO, Any
 
 from fused_jupyter.api import facade
+from fused_jupyter.api.secrets import secrets
 from fused_jupyter.errors import ArgumentError, NoServerError
 from fused_jupyter.runtime import current_kernel
 
@@ -84,6 +85,22 @@ class FusedAPI:
         from fused_jupyter.api.storage_files import upload
 
         upload(data, path)
+
+    def get_secret_value(self, key: str, **_: Any) -> str:
+        """A secret; `fused.secrets[key]`."""
+        return secrets[key]
+
+    def set_secret_value(self, key: str, value: str, **_: Any) -> None:
+        """Keep a secret; `fused.secrets[key] = value`."""
+        secrets[key] = value
+
+    def delete_secret_value(self, key: str, **_: Any) -> None:
+        """Take a secret away; `del fused.secrets[key]`."""
+        del secrets[key]
+
+    def list_secrets(self, **_: Any) -> list[str]:
+        """The names of the secrets."""
+        return [*secrets]
 
     def _health(self) -> bool:
         return True

@@ -117,6 +117,15 @@ def udf(
     return decorate if function is None else decorate(function)
 
 
+def unregistered(function: Callable[..., Any]) -> Udf:
+    """A UDF of a plain function, which answers for no name.
+
+    Raises:
+        UdfDefinitionError: the function cannot be a UDF.
+    """
+    return Udf(_definition_of(function, {"name": None, "headers": (), "use": None, "is_decorated": False}))
+
+
 def _definition_of(function: Callable[..., Any], said: Mapping[str, Any]) -> UdfDefinition:
     try:
         source = textwrap.dedent(inspect.getsource(function))

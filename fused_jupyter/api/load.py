@@ -1,24 +1,26 @@
-"""`fused.load`: a UDF from a folder, a file, a zip archive, a text, by its name, its id, or a token."""
+"""`fused.load`: a UDF from a folder, a file, an archive, a text or GitHub, by its name, its id, or a token."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import html
 import os
 import re
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+from fused_jupyter.api.found import at_address, in_file, in_folder, is_address
 from fused_jupyter.api.udf import Udf
 from fused_jupyter.errors import UdfDefinitionError, UdfExistsError, UdfNotFoundError, UnknownUdfError
 from fused_jupyter.runtime import current, current_kernel
+from fused_jupyter.settings import setting
 from fused_jupyter.storage import (
     Folder,
     definition_of,
     definition_of_code,
-    definition_of_file,
     read_archive,
 )
 from fused_jupyter.udfs import UdfDefinition
@@ -26,6 +28,7 @@ from fused_jupyter.udfs import UdfDefinition
 if TYPE_CHECKING:
     from lonboard import BitmapTileLayer
 
+    from fused_jupyter.api.pool import JobPool
     from fused_jupyter.api.tokens import UdfAccessToken
     from fused_jupyter.widgets import FusedMap
 
@@ -42,17 +45,23 @@ class LoadedUdf(Udf):
         self._import_globals = import_globals
 
     def __getattr__(self, name: str) -> Any:  # whatever the user defined
-        if name.startswith("_") or self._import_globals:
+        if name.startswith("_") or (self._import_globals and not setting("never_import")):
             return super().__getattr__(name)
+        why = "fused.options.never_import is set" if self._import_globals else "it was loaded with import_globals=False"
         raise AttributeError(
-            f"the UDF {self.name} has no attribute {name!r}: it was loaded with import_globals=False",
+            f"the UDF {self.name} has no attribute {name!r}: {why}",
             name=name,
             obj=self,
         )
 
-    def map(self, **parameters: Any) -> FusedMap:  # noqa: D102 - as of every UDF
-        self._claim_name()
-        return super().map(**parameters)
+    @overload
+    def map(self, /, **parameters: Any) -> FusedMap: ...
+    @overload
+    def map(self, arg_list: Iterable[Any], /, **options: Any) -> JobPool: ...
+    def map(self, /, *arg_list: Any, **parameters: Any) -> FusedMap | JobPool:  # noqa: D102 - as of every UDF
+        if not arg_list:  # runs need no name
+            self._claim_name()
+        return super().map(*arg_list, **parameters)
 
     def to_lonboard(self, **parameters: Any) -> BitmapTileLayer:  # noqa: D102 - as of every UDF
         self._claim_name()
@@ -114,10 +123,11 @@ def load(
 
     Args:
         source: a folder that `to_directory` or the official client wrote, a `.py` file, a `.zip` archive, a source
-            text, the name of a registered UDF, or of a saved one: `name`, `me/name`, `team/name`, `collection/name`,
-            its id, or a token that opens it. Looked for in this order, except that what has more than one line is a
-            text; inside a UDF that is saved in a collection, those of the same collection come before all other names.
-            Paths start from the working directory. A UDF is given back as it is.
+            text, an address `https://github.com/<owner>/<repository>/tree/<ref>/<folder>` or `/blob/<ref>/<file>`, the
+            name of a registered UDF, or of a saved one: `name`, `me/name`, `team/name`, `collection/name`, its id, or a
+            token that opens it; `UDF_<Name>` of a catalogue. Looked for in this order, except that what has more than
+            one line is a text; inside a UDF those of its own collection or folder come before all other names. Paths
+            start from the working directory. A UDF is given back as it is.
         cache_key: where Fused's cloud would keep it; here files are read each time.
         import_globals: whether what its code defines beside the UDF can be had as attributes of it.
         collection_name: the collection in which the name is looked for, and nowhere else.
@@ -129,7 +139,8 @@ def load(
 
     Raises:
         UdfNotFoundError: there is no such file or folder.
-        UnknownUdfError: no UDF has that name; or it is one of GitHub or of Fused's cloud.
+        DownloadError: the repository cannot be reached.
+        UnknownUdfError: no UDF has that name; or it is one of Fused's cloud.
         UnknownTokenError: it is no token of this user.
         ShareError: the token is closed or has expired.
         UdfDefinitionError: it is broken, holds no UDF or more than one; the message says which file and why.
@@ -156,33 +167,49 @@ def load(
     return LoadedUdf(definition, import_globals=import_globals)
 
 
+async def load_async(source: Udf | str | os.PathLike[str] | UdfAccessToken, /, **options: Any) -> Udf:
+    """`load` beside an event loop, which goes on meanwhile: `await fused.load_async("quakes")`."""
+    loaded: Udf = await asyncio.to_thread(lambda: load(source, **options))
+    return loaded
+
+
 def _definition(source: str | os.PathLike[str], directory: str) -> UdfDefinition:
     text = os.fspath(source)
     if "\n" in text:
         return definition_of_code(text, Folder(Path()), directory=directory)
+    if is_address(text):
+        return at_address(text, directory)
     if _ADDRESS.match(text):
         raise UnknownUdfError(
-            f"{text}: a UDF cannot be loaded from a web address yet; clone the repository and load the UDF's folder"
+            f"{text}: of web addresses only those of GitHub can be loaded, https://github.com/<owner>/<repository>/tree"
+            "/<ref>/<folder>; download the folder, and load that"
         )
-    from fused_jupyter.api.saved import TOKEN, bare, resolve
+    from fused_jupyter.api.saved import is_token, resolve
 
-    if TOKEN.fullmatch(text):
+    if is_token(text):
         return resolve(text)
-    path = Path(os.path.expanduser(text))  # noqa: PTH111 - a Path raises where there is no such user
-    if _is(path.is_dir):
-        return bare(definition_of(Folder(path), directory=directory))  # where it came from, it may be saved
-    if _is(path.is_file):
-        return bare(_of_file(path, directory))
-    if path.suffix in {".py", ".zip"} or not isinstance(source, str):
-        raise UdfNotFoundError(f"there is no {path}, seen from {directory}")
+    if (definition := _at_path(Path(os.path.expanduser(text)), directory)) is not None:  # noqa: PTH111 - a Path raises where there is no such user
+        return definition
+    if text.endswith((".py", ".zip")) or not isinstance(source, str):
+        raise UdfNotFoundError(f"there is no {text}, seen from {directory}")
     if "def " in text:
         return definition_of_code(text, Folder(Path()), directory=directory)
     return _by_name(text, directory)
 
 
+def _at_path(path: Path, directory: str) -> UdfDefinition | None:
+    from fused_jupyter.api.saved import bare
+
+    if _is(path.is_dir):
+        return in_folder(path, directory)
+    if _is(path.is_file):
+        return bare(_of_file(path, directory))
+    return None
+
+
 def _of_file(path: Path, directory: str) -> UdfDefinition:
     if path.suffix == ".py":
-        return definition_of_file(Folder(path.parent), path.name, directory=directory)
+        return in_file(path, directory)
     if path.suffix == ".zip" or zipfile.is_zipfile(path):
         return definition_of(read_archive(path), directory=directory)
     raise UdfDefinitionError(f"{path} is neither a folder nor a .py file nor a .zip archive")

@@ -16,13 +16,14 @@ from fused_jupyter.errors import (
     BusyError,
     FusedError,
     HostLostError,
+    TileError,
     UdfTimeoutError,
     UnknownUdfError,
     WorkerLostError,
 )
 from fused_jupyter.runtime import current
 from fused_jupyter.runtime.outcome import Outcome, hide, show
-from fused_jupyter.tiles import Tile
+from fused_jupyter.tiles import MAX_ZOOM, Tile, grid_bounds
 from fused_jupyter.udfs import KERNEL_ENGINE, parse_max_age, placed
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def run(  # noqa: PLR0913 - those of the reference
     arguments |= parameters or {}
     if sync is False and isinstance(udf, str) and not _is_registered(udf):
         return _run_by_name(udf, *name, options=options, arguments=arguments)
-    call = _Call.of(_udf(udf, *name), options, arguments)
+    call = _Call.of(udf_of(udf, *name), options, arguments)
     return call.finish(_AwaitedRuns()) if call.is_awaited else _at_once(call.finish(_BlockingRuns()))
 
 
@@ -176,7 +177,7 @@ async def run_async(
     arguments = {name: options.pop(name) for name in options.keys() - _OPTIONS} | dict(parameters or {})
     if isinstance(udf, str):
         return await _run_by_name(udf, *name, options=options, arguments=arguments)
-    return await _Call.of(_udf(udf, *name), options, arguments).finish(_AwaitedRuns())
+    return await _Call.of(udf_of(udf, *name), options, arguments).finish(_AwaitedRuns())
 
 
 def run_result(udf: Runnable | None = None, *name: str, **options: Any) -> RunResult:
@@ -265,8 +266,8 @@ class _Call:
         _check(said)
         if (engine := said.get("engine")) and (engine == KERNEL_ENGINE) is not udf.definition.runs_in_kernel:
             udf = Udf(placed(udf.definition, engine))
-        tile = _tile(udf, indices, kind=said.get("type"))
-        arguments = {**of_the_udf, **({} if tile else indices), **arguments}
+        tile, area = _tile_or_area(udf, indices, kind=said.get("type"))
+        arguments = {**of_the_udf, **({} if tile or area else indices), **area, **arguments}
         if said.get("_ignore_unknown_arguments", False):
             arguments = _known(arguments, udf)
         return cls(
@@ -400,7 +401,7 @@ def _at_once(coroutine: Coroutine[Any, Any, T]) -> T:
 
 async def _run_by_name(*name: str, options: Mapping[str, Any], arguments: Mapping[str, Any]) -> Any:
     """What a name means may have to be looked up on disk, which is nothing for an event loop."""
-    udf = await asyncio.to_thread(_udf, *name)
+    udf = await asyncio.to_thread(udf_of, *name)
     return await _Call.of(udf, options, arguments).finish(_AwaitedRuns())
 
 
@@ -412,7 +413,13 @@ def _is_registered(name: str) -> bool:
     return True
 
 
-def _udf(udf: Runnable | None, *name: str) -> Udf:
+def udf_of(udf: Runnable | None, *name: str) -> Udf:
+    """The UDF that is meant.
+
+    Raises:
+        UnknownUdfError: no UDF of that name.
+        ArgumentError: that names none.
+    """
     if isinstance(udf, Udf) and not name:
         return udf
     from fused_jupyter.api.saved import resolve
@@ -430,6 +437,15 @@ def _udf(udf: Runnable | None, *name: str) -> Udf:
     )
 
 
+def known_engine(engine: str | None) -> str | None:
+    """An engine as `run` knows it: a machine of Fused's cloud is a worker here.
+
+    >>> known_engine("remote"), known_engine("m5.large"), known_engine(None)
+    ('remote', 'local', None)
+    """
+    return engine if engine is None or engine in _CHOICES["engine"] else "local"
+
+
 def _check(options: Mapping[str, Any]) -> None:
     for name, choices in _CHOICES.items():
         if (value := options.get(name, choices[0])) not in choices:
@@ -445,6 +461,19 @@ def _known(arguments: Mapping[str, Any], udf: Udf) -> Mapping[str, Any]:
         return arguments
     own = {parameter.name for parameter in udf.definition.parameters}
     return {name: value for name, value in arguments.items() if name in own}
+
+
+def _tile_or_area(
+    udf: Udf, indices: Mapping[str, int], *, kind: str | None
+) -> tuple[Tile | None, Mapping[str, list[float]]]:
+    """The tile; or, outside of the grid, the argument of a UDF that takes bounds: it can be asked for any rectangle."""
+    try:
+        return _tile(udf, indices, kind=kind), {}
+    except TileError:
+        spatial = udf.definition.spatial_parameter
+        if spatial is None or not str(spatial.annotation).endswith("Bounds") or not 0 <= indices["z"] <= MAX_ZOOM:
+            raise
+        return None, {spatial.name: list(grid_bounds(indices["z"], indices["x"], indices["y"]))}
 
 
 def _tile(udf: Udf, indices: Mapping[str, int], *, kind: str | None) -> Tile | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fused_jupyter.api.credentials import whoami
+from fused_jupyter.api.found import PREFIX, at_address, behind_shared_token, in_catalogues, is_address, sibling
 from fused_jupyter.engines.nesting import depend_on, running
 from fused_jupyter.errors import (
     ShareError,
@@ -25,13 +26,13 @@ from fused_jupyter.errors import (
 from fused_jupyter.runtime import KernelRuntime, current
 from fused_jupyter.settings import Options
 from fused_jupyter.storage.saved import COLLECTION_ID, ID
-from fused_jupyter.udfs import COLLECTION, DEFAULT_COLLECTION, UdfDefinition
+from fused_jupyter.udfs import COLLECTION, DEFAULT_COLLECTION, SIBLINGS, UdfDefinition
 from fused_jupyter.wire import Limits
 
 if TYPE_CHECKING:
     from fused_jupyter.storage import Library, SavedUdf
 
-_OURS = (ID, COLLECTION, COLLECTION_ID)
+_OURS = (ID, COLLECTION, COLLECTION_ID, SIBLINGS)
 
 TOKEN = re.compile(r"(fsh_|fc_|UDF_)[\w-]+(/\w+)?|[0-9a-f]{64}")
 """A token, of a collection also with the name of a UDF in it."""
@@ -186,11 +187,21 @@ class Place:
         return cls(collection=collection, of_caller=None if caller is None else caller.metadata.get(COLLECTION))
 
 
+def is_token(text: str) -> bool:
+    """Whether a text is a token; `UDF_<Name>` is one to the official client, and a name to us.
+
+    >>> is_token("fsh_1a2b3c"), is_token("UDF_Rainfall")
+    (True, False)
+    """
+    return TOKEN.fullmatch(text) is not None and not text.startswith(PREFIX)
+
+
 def resolve(text: str, *, collection: str | None = None) -> UdfDefinition:
     """What a name means: a sibling, a registered UDF, a saved one, one by its id, or the one that a token opens.
 
     Args:
-        text: `quakes`, `me/quakes`, `team/quakes`, `collection/quakes`, an id, or a token.
+        text: `quakes`, `me/quakes`, `team/quakes`, `collection/quakes`, an id, a token, `UDF_Quakes` of a catalogue, or
+            an address of GitHub.
         collection: only there.
 
     Raises:
@@ -198,7 +209,9 @@ def resolve(text: str, *, collection: str | None = None) -> UdfDefinition:
         UnknownTokenError: a token that is none of this user's.
     """
     place = Place.of(collection)
-    if TOKEN.fullmatch(text):
+    if is_address(text):
+        return at_address(text, os.getcwd())  # noqa: PTH109 - a string is what travels
+    if is_token(text):
         return opened_by(text)
     if _ID.fullmatch(text):
         return _saved(lambda shelf: shelf.by_id(text.lower()), text)
@@ -235,9 +248,12 @@ def opened_by(token: str) -> UdfDefinition:
     try:
         found = _consulted().token(head)
     except (UnknownTokenError, ShareError) as exc:
+        if (definition := behind_shared_token(token, resolve)) is not None:
+            return definition
         raise UnknownTokenError(
             "this token is none of your saved UDFs nor of this kernel: it may be deleted, of a kernel that ended, or "
-            "of somebody else, whose UDF only its address runs: requests.get(address)"
+            "of somebody else, whose UDF only its address runs: requests.get(address). Where you have the UDF in a "
+            "folder, say so in shared_udfs.json of the data directory"
         ) from exc
     _check_open(found.id, is_enabled=found.enabled, limits=found.limits)
     if found.udf_id is not None:
@@ -289,12 +305,26 @@ def _by_name(name: str, place: Place) -> UdfDefinition:
     if place.collection is not None:
         wanted = place.collection
         return _saved(lambda shelf: shelf.find(name, collection=wanted), name)
+    if (beside := sibling(name)) is not None:
+        return beside
     if place.of_caller is not None:
-        sibling = place.of_caller
+        own = place.of_caller
         try:
-            return _saved(lambda shelf: shelf.find(name, collection=sibling), name)
+            return _saved(lambda shelf: shelf.find(name, collection=own), name)
         except UnknownUdfError:  # then as everywhere else
             pass
+    try:
+        return _registered_or_saved(name)
+    except UnknownUdfError as exc:
+        if not name.startswith(PREFIX):
+            raise
+        try:
+            return in_catalogues(name.removeprefix(PREFIX))
+        except UnknownUdfError as other:
+            raise UnknownUdfError(f"{exc.message}; and {other.message}", udf=name) from None
+
+
+def _registered_or_saved(name: str) -> UdfDefinition:
     try:
         return current().registry.get(name)
     except UnknownUdfError as exc:
@@ -310,14 +340,22 @@ def _in_place(text: str, place: Place) -> UdfDefinition:
     owner, _, name = text.rpartition("/")
     if is_own(owner):
         collection = place.collection or place.of_caller or DEFAULT_COLLECTION
-        return _not_found(lambda shelf: shelf.find(name, collection=collection), text)
+        try:
+            return _not_found(lambda shelf: shelf.find(name, collection=collection), text)
+        except UdfNotFoundError:
+            if (beside := sibling(name)) is not None:
+                return beside
+            raise
     if owner in {each.name for each in _consulted().collections()}:
         return _not_found(lambda shelf: shelf.find(name, collection=owner), text)
-    raise UdfNotFoundError(
-        f"{text}: there is no collection {owner!r}, and a UDF of another account cannot be loaded; your own are "
-        f"me/{name} or {name}",
-        udf=name,
-    )
+    try:
+        return in_catalogues(name.removeprefix(PREFIX), owner=owner)
+    except UnknownUdfError as exc:
+        raise UdfNotFoundError(
+            f"{text}: there is no collection {owner!r}, and a UDF of another account cannot be loaded, unless a "
+            f"catalogue has it ({exc.message}); your own are me/{name} or {name}",
+            udf=name,
+        ) from exc
 
 
 def is_own(owner: str) -> bool:

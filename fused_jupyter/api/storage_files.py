@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal, overload
 
+from fused_jupyter.engines.nesting import running
 from fused_jupyter.errors import ArgumentError, NoServerError
 from fused_jupyter.settings import Options
 from fused_jupyter.storage.fd import Depth, Files, ListDetails, current_files
@@ -155,13 +156,14 @@ def sign_url(path: str) -> str:
 
     Returns:
         An address of this kernel's Jupyter server, as it is reached from this machine. Whoever has it may read the
-        file: it is as secret as the file.
+        file: it is as secret as the file. In a UDF whose kernel has no server, and of a bucket for which a directory
+        stands, that of the file itself, `file:///…`, which programs on this machine can read.
 
     Raises:
-        NoServerError: there is no server that could answer.
+        NoServerError: there is no server that could answer, outside of UDFs.
         ArgumentError: the address is not of this machine.
     """
-    return _signed(reading_permit(current_files().place(path).url))
+    return _readable(path)
 
 
 def sign_url_prefix(path: str) -> dict[str, str]:
@@ -177,7 +179,7 @@ def sign_url_prefix(path: str) -> dict[str, str]:
         NoServerError: there is no server that could answer.
         ArgumentError: the address is not of this machine.
     """
-    return {entry.url: _signed(reading_permit(entry.url)) for entry in current_files().walk(path)}
+    return {entry.url: _readable(entry.url) for entry in current_files().walk(path)}
 
 
 def resolve(path: str) -> str:
@@ -205,10 +207,23 @@ def _write_table(files: Files, table: Any, url: str) -> None:  # a DataFrame, of
         raise
 
 
-def _signed(permit: Permit) -> str:
-    from fused_jupyter.runtime import current_kernel
+def _readable(url: str) -> str:
+    files = current_files()
+    if (path := files.stands_for(url)) is not None:  # the server knows no such root
+        return path.as_uri()
+    place = files.place(url)
+    try:
+        return _signed(reading_permit(place.url))
+    except NoServerError:
+        if running() is None:
+            raise
+        return place.path.as_uri()
 
-    server = current_kernel().server()
+
+def _signed(permit: Permit) -> str:
+    from fused_jupyter.runtime import current_server
+
+    server = current_server()
     root = f"{server.origin}{server.base_url}" if server.origin else server.local_url
     if not root:
         raise NoServerError("the address of the Jupyter server is known to the browser only, so nothing can be signed")

@@ -216,6 +216,17 @@ class UdfAccessToken:
         """
         return self._address(self._known_secret(), _tiles(format), parameters)
 
+    def get_map_url(self, **parameters: Any) -> str:
+        """The address of a page that is all map, for people without a login. It holds the secret.
+
+        Args:
+            **parameters: arguments of the UDF, with which the map begins.
+
+        Raises:
+            FusedError: as `get_file_url` does.
+        """
+        return self._address(self._known_secret(), ("/map", ""), parameters)
+
     def snippets(self, **parameters: Any) -> Snippets:
         """What to paste into other programs, by their names, with the secret in it.
 

@@ -7,14 +7,16 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import EllipsisType, MappingProxyType, ModuleType
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, overload
 from urllib.parse import quote, urlencode
 
 from fused_jupyter.api.addresses import as_query
 from fused_jupyter.api.attributes import defined_name, defined_names, missing_attribute
 from fused_jupyter.api.card import card
-from fused_jupyter.api.given import by_name, carried, own_and_options, split
+from fused_jupyter.api.given import by_name, carried, own_and_options
+from fused_jupyter.api.old_methods import old_method
 from fused_jupyter.api.variables import warn_of_variables
+from fused_jupyter.api.viewport import run_on
 from fused_jupyter.errors import UnknownUdfError
 from fused_jupyter.runtime import current, current_kernel
 from fused_jupyter.udfs import HeaderModule, UdfDefinition, renamed, with_default_parameters
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from lonboard import BitmapTileLayer
 
     from fused_jupyter.api.limits import Expiry
+    from fused_jupyter.api.pool import JobPool
     from fused_jupyter.api.profile import Profile
     from fused_jupyter.api.result import RunResult
     from fused_jupyter.api.tokens import UdfAccessToken, UdfAccessTokenList
@@ -121,13 +124,8 @@ class Udf:
         """The id of that collection; None while it is not saved."""
         return self._definition.metadata.get("fused:collection_id")
 
-    @property
-    def catalog_url(self) -> None:
-        """None: it is in no catalogue of Fused's cloud."""
-
-    @property
-    def original_headers(self) -> None:
-        """None; the official client keeps it for old UDFs."""
+    catalog_url = original_headers = None
+    """Of Fused's cloud: it is in no catalogue there, and has no headers of an old form."""
 
     @property
     def signature(self) -> str:
@@ -220,6 +218,8 @@ class Udf:
         from fused_jupyter.api.run import run_result
 
         return run_result(self, **parameters)
+
+    run_on = run_on
 
     def delete_cache(self) -> int:
         """Delete its kept results: of all its versions and arguments, whichever kernel of yours made them.
@@ -459,21 +459,33 @@ class Udf:
 
     # -- showing it
 
-    def map(self, **parameters: Any) -> FusedMap:
-        """A live map of its tiles.
+    @overload
+    def map(self, /, **parameters: Any) -> FusedMap: ...
+    @overload
+    def map(self, arg_list: Iterable[Any], /, **options: Any) -> JobPool: ...
+    def map(self, /, *arg_list: Any, **parameters: Any) -> FusedMap | JobPool:
+        """A live map of it; with arguments by position, its runs for all of them: `udf.map([1, 2]).df()`.
 
         Args:
+            *arg_list: for runs, what `fused.submit` takes, and its options as keywords: then this gives a `JobPool`.
             **parameters: arguments of the UDF; the map's `params` trait changes them later. Of what is no parameter of
-                the UDF, `rescale`, `colormap`, `nodata` and `max_features` say how its tiles are drawn, and the rest
-                goes to `FusedMap`: `center`, `zoom`, `bounds`, `basemap`, `height`, `controls`.
+                the UDF, `rescale`, `colormap`, `nodata` and `max_features` say how its tiles are drawn; `style`,
+                `legend`, `tooltip`, `opacity`, `name` and the like go to its layer, and the rest to `FusedMap`:
+                `center`, `zoom`, `bounds`, `basemap`, `height`, `controls`. Where you say nothing, the vizConfig and
+                the defaultViewState of its metadata do. A UDF that takes bounds
+                is drawn as tiles, or with `follow=True` by one run for the view. One that takes none runs once.
 
         Returns:
             A widget that follows the UDF: running its cell again redraws it.
         """
-        from fused_jupyter.widgets import FusedMap, TileLayer
+        if arg_list:
+            from fused_jupyter.api.submit import map_over
 
-        arguments, drawing, rest = split(self._definition, parameters)
-        return FusedMap(TileLayer(self, params=drawing), params=carried(self._definition, arguments), **rest)
+            pool: JobPool = map_over(self, *arg_list, **parameters)
+            return pool
+        from fused_jupyter.api.mapping import map_of
+
+        return map_of(self, parameters)
 
     def to_lonboard(self, **parameters: Any) -> BitmapTileLayer:
         """A lonboard `BitmapTileLayer` of its raster tiles, kept fresh when its cell is run again.
@@ -488,20 +500,9 @@ class Udf:
         Raises:
             NoServerError: this kernel was not started by a Jupyter server with the extension.
         """
-        from fused_jupyter.widgets import bitmap_tile_layer
+        from fused_jupyter.api.lonboard import lonboard_of
 
-        arguments, drawing, rest = split(self._definition, parameters)
-        runtime = current_kernel()
-        base_url = runtime.server().base_url
-        token = runtime.grant(self.name)
-        texts = as_query(carried(self._definition, arguments) | drawing)
-
-        def url() -> str:
-            version = runtime.registry.get(self.name).digest
-            query = urlencode({**texts, "v": version})
-            return f"{base_url}fused/{token}/run/tiles/{{z}}/{{x}}/{{y}}.png?{query}"
-
-        return bitmap_tile_layer(self.name, url=url, **rest)
+        return lonboard_of(self._definition, parameters)
 
     # -- its addresses
 
@@ -538,6 +539,8 @@ class Udf:
         if name.startswith("_"):
             raise AttributeError(f"a Udf has no attribute {name!r}", name=name, obj=self)
         if (defined := defined_name(self._definition, name)) is None:
+            if (method := old_method(self, name)) is not None:
+                return method
             raise AttributeError(missing_attribute(self._definition, name), name=name, obj=self)
         return getattr(self._top_level, defined)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import io
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +16,9 @@ from fused_jupyter.api.udf import Udf
 from fused_jupyter.cli.folders import Found, found_in
 from fused_jupyter.errors import ArgumentError, FusedError
 from fused_jupyter.tiles import Tile
-from fused_jupyter.udfs import Parameter
+from fused_jupyter.udfs import Parameter, published_values
 
-_TYPE, _VIEW, _VALUES = "fused:udfType", "fused:defaultViewState", "fused:defaultParameters"
+_TYPE, _VIEW = "fused:udfType", "fused:defaultViewState"
 _TILED = frozenset({"vector_tile", "raster"})
 _PLACE = Tile(15, 5241, 12663)
 """Where a UDF is run that says nowhere: San Francisco, as Fused's own tests do."""
@@ -62,7 +64,10 @@ def outcomes(folder: Path, arguments: Mapping[str, Any], *, timeout: float = 60.
     with asyncio.Runner() as runner:
         waiting = found_in(folder)
         while group := [each for _, each in zip(range(max(jobs, 1)), waiting, strict=False)]:
-            yield from runner.run(_all(group, arguments, timeout))
+            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+                # What UDFs print would tear the lines apart.
+                done = runner.run(_all(group, arguments, timeout))
+            yield from done
 
 
 async def _all(group: Sequence[Found], arguments: Mapping[str, Any], timeout: float) -> list[Outcome]:  # noqa: ASYNC109 - for each
@@ -100,8 +105,8 @@ def _call(udf: Udf, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Its arguments: given, of its metadata, and a place where it needs one."""
     definition = udf.definition
     names = {parameter.name for parameter in definition.parameters}
-    defaults = definition.metadata.get(_VALUES) or {}
-    values = {name: value for name, value in {**defaults, **arguments}.items() if name in names}
+    values = {**published_values(definition.metadata), **arguments}
+    values = {name: value for name, value in values.items() if name in names}
     spatial = definition.spatial_parameter
     if spatial is None or spatial.name in arguments:
         return values

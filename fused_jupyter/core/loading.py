@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from fused_jupyter.api.found import is_address
 from fused_jupyter.api.load import LoadedUdf, load
 from fused_jupyter.api.saved import TOKEN
 from fused_jupyter.errors import ArgumentError, UdfNotFoundError
@@ -102,6 +103,37 @@ def load_udf_from_shared_token(token: str, import_globals: bool | None = None) -
     if not TOKEN.fullmatch(token):
         raise ArgumentError("token: need one that begins with fsh_ or fc_; fused.load takes names and paths, too")
     return load(token, import_globals=_globals(import_globals))
+
+
+def load_udf_from_github(url: str, import_globals: bool | None = None) -> LoadedUdf:  # noqa: FBT001 - see above
+    """A UDF of a repository.
+
+    Args:
+        url: `https://github.com/<owner>/<repository>/tree/<ref>/<folder>`.
+        import_globals: whether what its code defines beside it can be had as attributes of it.
+
+    Raises:
+        UdfNotFoundError: there is nothing.
+        DownloadError: it cannot be reached.
+        ArgumentError: it is no such address.
+    """
+    if not is_address(url):
+        raise ArgumentError(f"url: got {url!r}, need https://github.com/<owner>/<repository>/tree/<ref>/<folder>")
+    return load(url, import_globals=_globals(import_globals))
+
+
+def import_from_github(url: str, module_name: str | None = None) -> Any:
+    """A UDF of a repository for what it defines: `import_from_github(url).utils.read(...)`.
+
+    Args:
+        url: see `load_udf_from_github`.
+        module_name: a header module of it, which is given in its place.
+
+    Raises:
+        AttributeError: it has no such module.
+    """
+    loaded = load_udf_from_github(url)
+    return loaded if module_name is None else getattr(loaded, module_name)
 
 
 def _there(path: str | os.PathLike[str]) -> Path:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from fused_jupyter.errors import FusedError, UdfSerializationError
 from fused_jupyter.formats.catalog import FORMATS
 from fused_jupyter.formats.kinds import Kind, content, kind_of, picture_format, type_name
-from fused_jupyter.formats.negotiation import Wanted, choose
+from fused_jupyter.formats.negotiation import Wanted, choose, needs_geometry
 from fused_jupyter.formats.target import Target, Written
 
 _OK: Final = 200
@@ -62,6 +62,12 @@ def encode(value: Any, *, wanted: Wanted, target: Target | None = None) -> Encod
 
         # A stream can be read once, but here it is asked for its rows as well, and whether there are geometries in it.
         value = settle(value)
+        kind = kind_of(value)
+    if kind is Kind.TABLE and needs_geometry(wanted, for_tile=target.tile is not None):
+        from fused_jupyter.formats.tabular.places import with_geometry
+
+        # H3 cells, or latitude and longitude; without either, it stays a table that such a format cannot hold.
+        value = value if (placed := with_geometry(value)) is None else placed
         kind = kind_of(value)
     is_empty = _EMPTINESS.get(kind, _never)(value)
     described = kind.value if kind is Kind.NOTHING else f"{kind.value} ({given})"

@@ -29,6 +29,11 @@ _FOR_FILES: Final = _FOR_TILES | {Kind.NOTHING: "json", Kind.GEOMETRIES: "parque
 _NO_TILES: Final = frozenset({"tiff"})
 """Formats of pictures that maps do not draw."""
 
+_WITH_GEOMETRY: Final = frozenset({"mvt", "geojson"})
+_ONLY_TILES: Final = frozenset({"mvt"})
+_HINTS: Final = {
+    Kind.TABLE: "; to draw it, give it a geometry, a column hex of H3 cells, or columns lat and lng of numbers",
+}
 _RASTERS: Final = frozenset({Kind.ARRAY, Kind.RASTER, Kind.PICTURE})
 _TABLES: Final = frozenset({Kind.GEOMETRIES, Kind.TABLE})
 
@@ -95,12 +100,26 @@ def choose(wanted: Wanted, kind: Kind, *, described: str, is_empty: bool, for_ti
     if names and (wanted.formats or kind in _RASTERS | _TABLES):
         able = ", ".join(formats_for(kind))
         asked = " or ".join(names)
-        raise NotAcceptableError(f"The UDF returned {described}, which {asked} cannot hold; formats that can: {able}")
+        hint = _HINTS.get(kind, "") if _WITH_GEOMETRY & {*names} else ""
+        raise NotAcceptableError(
+            f"The UDF returned {described}, which {asked} cannot hold; formats that can: {able}{hint}"
+        )
     if native and not (for_tile and native in _NO_TILES):
         return native
     if for_tile:
         return _FOR_TILES[Kind.NOTHING if is_empty and kind is Kind.TABLE else kind]
     return _FOR_FILES[kind]
+
+
+def needs_geometry(wanted: Wanted, *, for_tile: bool) -> bool:
+    """Whether of the formats that are named, none holds a table, and one would hold it if it had a geometry.
+
+    >>> needs_geometry(Wanted(formats=("mvt",)), for_tile=True), needs_geometry(Wanted(formats=("csv",)), for_tile=True)
+    (True, False)
+    """
+    names = wanted.formats or _known(wanted.for_tables)
+    able = _WITH_GEOMETRY if for_tile else _WITH_GEOMETRY - _ONLY_TILES
+    return bool(able & {*names}) and not any(Kind.TABLE in FORMATS[name].holds for name in names)
 
 
 def formats_for(kind: Kind) -> tuple[str, ...]:

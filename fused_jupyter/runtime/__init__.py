@@ -5,9 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fused_jupyter.runtime._runtime import KernelRuntime, WorkerRuntime, current, current_kernel, shut_down
+    from fused_jupyter.runtime._runtime import (
+        KernelRuntime,
+        WorkerRuntime,
+        current,
+        current_kernel,
+        current_server,
+        running_runtime,
+        shut_down,
+    )
 
-__all__ = ["KernelRuntime", "WorkerRuntime", "current", "current_kernel", "shut_down"]
+__all__ = [
+    "KernelRuntime",
+    "WorkerRuntime",
+    "current",
+    "current_kernel",
+    "current_server",
+    "running_runtime",
+    "shut_down",
+]
 
 
 def __getattr__(name: str) -> Any:  # the host imports this package too and has no kernel side

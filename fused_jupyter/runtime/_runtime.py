@@ -14,6 +14,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -201,6 +202,11 @@ class KernelRuntime:
 
         reply, answer = self.link.run(make, body, on_text=on_text)
         return reply, answer, reply.run_id
+
+    def answer(self, run: Run, *, on_wait: Callable[[], None]) -> Future[tuple[Reply, bytes]]:
+        """What the host answers to a page of this kernel, without waiting for it; see `HostLink.begin`."""
+        self._started = True
+        return self.link.begin(lambda number: replace(run, id=number), on_wait=on_wait)
 
     def status(self) -> dict[str, Any]:
         """What the host says of itself, and of all that runs."""
@@ -493,6 +499,20 @@ def current_kernel() -> KernelRuntime:
     if not isinstance(runtime, KernelRuntime):
         raise NoServerError("inside a UDF there are no URLs and no maps; ask for them in the notebook")
     return runtime
+
+
+def running_runtime() -> KernelRuntime | WorkerRuntime | None:
+    """The runtime of this process, where it is built already."""
+    return _current if _owner == os.getpid() else None
+
+
+def current_server() -> JupyterServer:
+    """The Jupyter server of this kernel, also as a UDF of it sees it.
+
+    Raises:
+        NoServerError: there is none with our extension.
+    """
+    return find_server(_runtime_directory())
 
 
 def shut_down() -> None:

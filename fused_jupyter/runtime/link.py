@@ -52,6 +52,8 @@ OnText = Callable[[str, str], None]
 _START_SECONDS = 20.0
 _LOOK_SECONDS = 0.25
 """See `_Awake`."""
+_SIGN_SECONDS = 1.0
+"""Between two signs of life to whoever waits for an answer. Twin: js/src/link/comm.ts, which is patient for longer."""
 _PATIENCE_SECONDS = 10.0
 """For the host to take a worker back; Ctrl-C is not heard meanwhile."""
 _LONG_LIFE = 5.0
@@ -119,6 +121,29 @@ class HostLink:
             return await client.reply_to(make(client.next_number()), body)
 
         return self._wait(self._submit(send()))
+
+    def begin(self, make: Callable[[int], Run], *, on_wait: Callable[[], None]) -> Future[tuple[Reply, bytes]]:
+        """Send a run and do not wait; a future that is cancelled stops the run.
+
+        Args:
+            make: gives the message.
+            on_wait: called in the link's thread every second for as long as the answer is not there.
+        """
+
+        async def ask() -> tuple[Reply, bytes]:
+            client = await self._connected()
+            return await client.reply_to(make(client.next_number()))
+
+        async def send() -> tuple[Reply, bytes]:
+            asking = asyncio.create_task(ask())
+            try:
+                while not (await asyncio.wait([asking], timeout=_SIGN_SECONDS))[0]:
+                    on_wait()
+                return await asking
+            finally:
+                asking.cancel()
+
+        return self._submit(send())
 
     def run(self, make: Callable[[int], Run], body: bytes, *, on_text: OnText) -> tuple[Reply, bytes]:
         """Run a UDF and wait; `on_text` gets what it prints, in the calling thread, as it comes. Ctrl-C stops the run.

@@ -349,11 +349,13 @@ class _Peer:
         """The answer, and of what the UDF printed what the caller may see and has not got yet.
 
         Servers get the end of it, for the owner of the UDF; to whom somebody gave a token it is nothing. The kernel got
-        all of it, in pieces.
+        all of it, in pieces, unless it asked for a page.
         """
         if not (answer.stdout or answer.stderr):
             return answer
-        if self.role == "kernel" or (isinstance(message, Run) and message.share is not None and not answer.is_told):
+        run = message if isinstance(message, Run) else None
+        has_it = self.role == "kernel" and (run is None or run.stream)
+        if has_it or (run is not None and run.share is not None and not answer.is_told):
             return replace(answer, stdout="", stderr="")
         stderr = end_of(answer.stderr, _TOLD // 2)
         return replace(answer, stdout=end_of(answer.stdout, _TOLD - len(json.dumps(stderr))), stderr=stderr)

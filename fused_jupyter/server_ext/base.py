@@ -18,15 +18,16 @@ from tornado import web
 from tornado.iostream import StreamClosedError
 
 from fused_jupyter.errors import FusedError
-from fused_jupyter.server_ext.codings import Packer, coding_for, tag_in, tag_in_hand
-from fused_jupyter.server_ext.content import file_name
+from fused_jupyter.server_ext.codings import Packer, coding_for
 from fused_jupyter.server_ext.hosts import Host, Hosts
-from fused_jupyter.server_ext.metadata import metadata_of_error
 from fused_jupyter.server_ext.owner import recognise_owner
 from fused_jupyter.server_ext.policy import check_site, recognise_token
-from fused_jupyter.server_ext.requests import client_of, make_run, names_format
-from fused_jupyter.server_ext.responses import Answer, error_body, error_headers, run_headers
 from fused_jupyter.wire import Run
+from fused_jupyter.wire.http.codings import tag_in, tag_in_hand
+from fused_jupyter.wire.http.content import file_name
+from fused_jupyter.wire.http.metadata import metadata_of_error
+from fused_jupyter.wire.http.requests import client_of, make_run, names_format
+from fused_jupyter.wire.http.responses import Answer, error_body, error_headers, run_headers
 
 _SHARE = re.compile(
     r"(fsh_|fc_|(?:(?<=/fused/)|(?<=/realtime-shared/)|(?<=/by-token/))(?:UDF_|(?=[0-9a-f]{64})))[A-Za-z0-9_-]+"

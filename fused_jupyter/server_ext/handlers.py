@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from pathlib import Path
 from typing import Any
 
 from fused_jupyter._version import __version__
@@ -13,11 +11,9 @@ from fused_jupyter.server_ext import hosted, pages, shared
 from fused_jupyter.server_ext.base import FusedHandler
 from fused_jupyter.server_ext.monitoring import HealthHandler, MetricsHandler, RunHandler, RunsHandler
 from fused_jupyter.server_ext.policy import may_execute
-from fused_jupyter.server_ext.requests import first, parse_body, parse_tile
 from fused_jupyter.wire import PROTOCOL
-
-_STATIC = Path(__file__).parent.parent / "widgets" / "static"
-_STATIC_NAMES = frozenset({"map.js"})
+from fused_jupyter.wire.http import routes
+from fused_jupyter.wire.http.requests import first, parse_body, parse_tile
 
 
 class PingHandler(FusedHandler):
@@ -112,15 +108,9 @@ class StaticHandler(FusedHandler):
     @may_execute
     async def get(self, name: str) -> None:
         """The file; 404 where this server's package is another version than the kernel's."""
-        path = _STATIC / name
-        if name not in _STATIC_NAMES or not path.is_file():
-            raise UnknownUdfError(f"there is no {name!r} here; build it with `make js`")
-        content = await asyncio.to_thread(path.read_bytes)
-        version = first(self.request.query_arguments, "v")
-        if version and not hashlib.sha256(content).hexdigest().startswith(version):
-            raise UnknownUdfError(f"{name} of this server is another version than the kernel's")
-        self.set_header("Content-Type", "text/javascript; charset=utf-8")
-        self.set_header("Cache-Control", "private, max-age=31536000, immutable" if version else "private, no-cache")
+        headers, content = await asyncio.to_thread(routes.static_file, name, self.request.query_arguments)
+        for header, text in headers.items():
+            self.set_header(header, text)
         self.finish(content)
 
     head = get
@@ -142,20 +132,17 @@ class MissingHandler(FusedHandler):
     head = get
 
 
-_EXTENSION = r"(?:\.([A-Za-z0-9]+))?"
-_XYZ = r"([^/]+)/([^/]+)/([^/.]+)"
-
 ROUTES = [
-    (r"/fused/ping", PingHandler),
+    (rf"/{routes.PING}", PingHandler),
     (r"/fused/health", HealthHandler),
     (r"/fused/metrics", MetricsHandler),
     (r"/fused/runs", RunsHandler),
     (r"/fused/runs/([0-9a-f]{12})", RunHandler),
     (r"/fused/udfs", UdfsHandler),
     (r"/fused/udfs/([^/.]+)", UdfHandler),
-    (rf"/fused/run/file/([^/.]+){_EXTENSION}", FileHandler),
-    (rf"/fused/run/tiles/([^/]+)/{_XYZ}{_EXTENSION}", TileHandler),
-    (r"/fused/static/([^/]+)", StaticHandler),
+    (rf"/{routes.FILE}", FileHandler),
+    (rf"/{routes.TILE}", TileHandler),
+    (rf"/{routes.STATIC}", StaticHandler),
     *hosted.ROUTES,
     *pages.ROUTES,
     *shared.ROUTES,

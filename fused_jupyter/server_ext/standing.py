@@ -105,7 +105,8 @@ class StandingHost:
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=descriptor,
-                env=without_secrets(os.environ),
+                # As kernels have it: UDFs find this server by it, to sign addresses.
+                env=without_secrets(os.environ) | {"JPY_PARENT_PID": str(os.getpid())},
                 start_new_session=True,
             )
         except OSError as exc:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -105,6 +106,24 @@ class Options:
     """A run that takes longer is worth a line in the log."""
     env_file: str = ""
     """Variables for UDFs, one `NAME=value` a line; empty is `.env` in the mount directory."""
+    git_mirrors: tuple[str, ...] = ()
+    """Local clones that answer for GitHub first: `owner/name=/path`, the path of a clone, or of a directory of them."""
+    github_url: str = "https://github.com"
+    """Where repositories are that no mirror has; that of a GitHub Enterprise server works too. Empty asks nobody."""
+    github_max_age: str = "1h"
+    """How long a branch of GitHub means the commit that it was. Commits themselves are kept for ever."""
+    catalogues: tuple[str, ...] = ("https://github.com/fusedio/udfs/tree/main/public",)
+    """Folders, of this machine or of GitHub, in which `UDF_<Name>`, other accounts' UDFs and shared tokens are looked
+    for."""
+    shared_udfs: str = ""
+    """A JSON file that says what `fsh_…` of others means here: a folder, a name or an address for each. Empty is
+    `shared_udfs.json` in the data directory."""
+    never_import: bool = False
+    """Whether no loaded UDF shows what its code defines, as with `import_globals=False`."""
+    secrets_file: str = ""
+    """What `fused.secrets` reads; empty is `secrets.json` in the data directory."""
+    buckets: tuple[str, ...] = ()
+    """Directories that stand for buckets: `s3://name=/path`. `fused.api` and `fused.download` use them."""
 
     def __post_init__(self) -> None:
         for setting in fields(self):
@@ -144,6 +163,22 @@ class Options:
     def to_json(self) -> dict[str, Any]:
         """All settings, for the host process."""
         return asdict(self)
+
+
+def setting(name: str) -> Any:  # of whichever kind it is
+    """A setting as it is now: of those that are read when they are used.
+
+    >>> setting("never_import")
+    False
+    """
+    variable = f"FUSED_{name.upper()}"
+    return _setting(name, *(os.environ.get(each) for each in (variable, "XDG_DATA_HOME", "XDG_CACHE_HOME", "HOME")))
+
+
+@functools.lru_cache(maxsize=256)
+def _setting(name: str, text: str | None, *_: str | None) -> Any:
+    # Alone: what is wrong with another setting is no fault of this one.
+    return getattr(Options.from_environment({} if text is None else {f"FUSED_{name.upper()}": text}), name)
 
 
 _KINDS: dict[str, tuple[type, ...]] = {

@@ -261,6 +261,8 @@ def _web(url: str) -> Source:
 
 
 def _bucket(url: str) -> Source:
+    if (path := current_files().stands_for(url)) is not None:
+        return LocalFile(path)
     from fused_jupyter.storage.buckets import BucketObject
 
     return BucketObject(url)

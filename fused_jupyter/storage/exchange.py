@@ -33,7 +33,12 @@ def body_of(saved: SavedUdf) -> dict[str, Any]:
     >>> body_of(saved)["entrypoint"]
     'double'
     """
-    definition = saved.definition
+    place = {"collection_id": saved.collection_id, "collection_name": saved.collection}
+    return {**described(saved.definition), **place}
+
+
+def described(definition: UdfDefinition) -> dict[str, Any]:
+    """The same of a UDF that is in no collection."""
     return {
         "name": definition.name,
         "type": "geopandas_v2",
@@ -43,8 +48,8 @@ def body_of(saved: SavedUdf) -> dict[str, Any]:
             for header in definition.headers
         ],
         "metadata": dict(definition.metadata) or None,
-        "collection_id": saved.collection_id,
-        "collection_name": saved.collection,
+        "collection_id": None,
+        "collection_name": None,
         "entrypoint": definition.entrypoint,
         "cache_max_age": definition.cache_max_age,
         **dict.fromkeys(("engine", "disk_size_gb", "region")),

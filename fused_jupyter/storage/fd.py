@@ -8,7 +8,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,6 +87,7 @@ class Files:
     Args:
         directory: the root of `fd://`, absolute.
         mount: the mount directory, absolute: what `/mount` and `/mnt/cache` mean.
+        buckets: by their addresses, such as `s3://name`, the directories that stand for buckets.
 
     >>> import tempfile
     >>> files = Files(Path(tempfile.mkdtemp()), mount=Path(tempfile.mkdtemp()))
@@ -95,9 +96,10 @@ class Files:
     (['fd://roads/a.csv'], b'1,2')
     """
 
-    def __init__(self, directory: Path, *, mount: Path) -> None:
+    def __init__(self, directory: Path, *, mount: Path, buckets: Mapping[str, Path] | None = None) -> None:
         self._directory = directory
         self._mount = mount
+        self._buckets = dict(buckets or {})
 
     @classmethod
     def of(cls, options: Options) -> Self:
@@ -108,7 +110,11 @@ class Files:
         """
         root = _absolute("FUSED_FILES_DIRECTORY", options.files_directory) if options.files_directory else None
         data = _absolute("FUSED_DATA_DIRECTORY", options.data_directory)
-        return cls(root or data / "files", mount=_absolute("FUSED_MOUNT_DIRECTORY", options.mount_directory))
+        return cls(
+            root or data / "files",
+            mount=_absolute("FUSED_MOUNT_DIRECTORY", options.mount_directory),
+            buckets=dict(map(_bucket, options.buckets)),
+        )
 
     def place(self, url: str) -> Place:
         """What an address names, whether it is there or not.
@@ -123,12 +129,20 @@ class Files:
             return self._of_fd(url[len(FD) :], url)
         if kind == "file" or (not kind and url.startswith("/")):
             return self._of_path(unquote(url[len("file://") :]) if kind else url, url)
+        if (stand_in := self._stand_in(url)) is not None:
+            return stand_in
         if kind in _LATER:
             raise ArgumentError(
                 f"path: got {url!r}; fd:// and /mount/ are files of this machine, and {kind}:// is not served yet. "
-                "fused.download fetches https://, s3:// and gs://"
+                "fused.download fetches https://, s3:// and gs://, and FUSED_BUCKETS names directories that stand for "
+                "buckets"
             )
         raise ArgumentError(f"path: got {url!r}, need an address that begins with {FD} or {MOUNT}")
+
+    def stands_for(self, url: str) -> Path | None:
+        """Where a file of a bucket lies for which a directory stands; None of all others."""
+        place = self._stand_in(url)
+        return None if place is None else place.path
 
     def resolve(self, url: str) -> str:
         """The address that other programs understand; a slash at its end stays.
@@ -290,6 +304,12 @@ class Files:
             raise ArgumentError(f"path: the directory of {url} cannot be made ({exc.strerror})") from exc
         return path
 
+    def _stand_in(self, url: str) -> Place | None:
+        for start, directory in self._buckets.items():
+            if url == start or url.startswith(f"{start}/"):
+                return Place(root=directory, prefix=f"{start}/", key=_checked(url[len(start) + 1 :], url))
+        return None
+
     def _of_fd(self, key: str, url: str) -> Place:
         if key.startswith("/"):
             raise ArgumentError(f"path: got {url!r}, with a slash too many; need e.g. '{FD}{key.lstrip('/')}'")
@@ -323,13 +343,20 @@ class Files:
 
 def current_files() -> Files:
     """Those of the settings."""
-    names = ("FUSED_FILES_DIRECTORY", "FUSED_DATA_DIRECTORY", "FUSED_MOUNT_DIRECTORY", "XDG_DATA_HOME", "HOME")
-    return _files(*map(os.environ.get, names))
+    names = ("FUSED_FILES_DIRECTORY", "FUSED_DATA_DIRECTORY", "FUSED_MOUNT_DIRECTORY", "FUSED_BUCKETS")
+    return _files(*map(os.environ.get, (*names, "XDG_DATA_HOME", "HOME")))
 
 
 @functools.lru_cache
 def _files(*_: str | None) -> Files:  # what the settings depend on, so that a change of one is seen
     return Files.of(Options.from_environment())
+
+
+def _bucket(setting: str) -> tuple[str, Path]:
+    address, _, directory = setting.partition("=")
+    if scheme(address) not in _LATER or not directory:
+        raise ArgumentError(f"FUSED_BUCKETS: got {setting!r}, need an address and a directory: s3://name=/path")
+    return address.rstrip("/"), _absolute("FUSED_BUCKETS", directory)
 
 
 def _absolute(setting: str, text: str) -> Path:

@@ -54,13 +54,15 @@ class WebFile:
 
     Args:
         url: with user and password where it needs them.
+        bearer: a token for that server, which goes nowhere else.
 
     Raises:
         DownloadError: it is no address.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, bearer: str = "") -> None:
         self._url = url
+        self._bearer = bearer
         self._parts = _parts(url)
 
     @contextlib.contextmanager
@@ -71,7 +73,7 @@ class WebFile:
 
     def _response(self, offset: int, version: Version) -> Any:  # what a handler of urllib returns has no type
         request = urllib.request.Request(_address(self._parts), headers=_headers(offset, version))  # noqa: S310 - the scheme is http(s)
-        if authorization := _authorization(self._parts):
+        if authorization := f"Bearer {self._bearer}" if self._bearer else _authorization(self._parts):
             request.add_unredirected_header("Authorization", authorization)
         opener = urllib.request.build_opener(
             _Redirects(self._parts), urllib.request.HTTPCookieProcessor(CookieJar()), *_https()
@@ -117,7 +119,9 @@ class WebFile:
         if exc.code in _PASSING:
             return SourceError(said, retry_after=_seconds(exc.headers.get("Retry-After")))
         hint = _HINTS.get(exc.code, "")
-        return DownloadError(f"{shown(self._url)}: {said}{'; ' if hint else ''}{hint}")
+        error = DownloadError(f"{shown(self._url)}: {said}{'; ' if hint else ''}{hint}")
+        error.answered = exc.code
+        return error
 
     def _distrusted(self, exc: ssl.SSLCertVerificationError) -> DownloadError:
         return DownloadError(

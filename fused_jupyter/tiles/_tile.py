@@ -45,13 +45,7 @@ class Tile:
     @property
     def bounds(self) -> Bounds:
         """(west, south, east, north) in degrees, EPSG:4326."""
-        side = 1 << self.z
-        return Bounds.of(
-            self.x / side * 360.0 - 180.0,
-            _latitude((self.y + 1) / side),
-            (self.x + 1) / side * 360.0 - 180.0,
-            _latitude(self.y / side),
-        )
+        return grid_bounds(self.z, self.x, self.y)
 
     @property
     def mercator_bounds(self) -> tuple[float, float, float, float]:
@@ -60,6 +54,21 @@ class Tile:
         west = self.x * width - MERCATOR_HALF_WIDTH
         north = MERCATOR_HALF_WIDTH - self.y * width
         return west, north - width, west + width, north
+
+
+def grid_bounds(z: int, x: int, y: int) -> Bounds:
+    """The rectangle of a cell of the grid, which may lie outside of the world that tiles show.
+
+    >>> round(grid_bounds(1, 1, 2).north, 2)
+    -85.05
+    """
+    side = 1 << z
+    return Bounds.of(
+        x / side * 360.0 - 180.0,
+        _latitude((y + 1) / side),
+        (x + 1) / side * 360.0 - 180.0,
+        _latitude(y / side),
+    )
 
 
 def bounding_tile(bounds: Bounds) -> Tile:

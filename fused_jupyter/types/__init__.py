@@ -18,6 +18,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fused_jupyter.errors import UdfRecursionError as UdfSelfRecursionError
+from fused_jupyter.errors import UdfRuntimeError, UdfSerializationError, UdfTimeoutError
 from fused_jupyter.types._bounds import Bounds
 
 if TYPE_CHECKING:
@@ -44,4 +46,19 @@ else:
         """Marks a parameter that takes a one-row ``GeoDataFrame`` with the viewport's ``geometry``."""
 
 
-__all__ = ["Bbox", "Bounds", "Tile", "TileGDF", "TileXYZ", "ViewportGDF"]
+JobPoolTailTimeoutError = TimeoutError
+"""What `JobPool.tail` raises; it and the errors here have their place in `fused.errors`."""
+
+__all__ = [
+    "Bbox",
+    "Bounds",
+    "JobPoolTailTimeoutError",
+    "Tile",
+    "TileGDF",
+    "TileXYZ",
+    "UdfRuntimeError",
+    "UdfSelfRecursionError",
+    "UdfSerializationError",
+    "UdfTimeoutError",
+    "ViewportGDF",
+]

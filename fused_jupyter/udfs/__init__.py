@@ -16,6 +16,7 @@ from fused_jupyter.udfs.definition import (
     COLLECTION,
     DEFAULT_COLLECTION,
     KERNEL_ENGINE,
+    SIBLINGS,
     HeaderModule,
     SourceDigest,
     UdfDefinition,
@@ -35,6 +36,7 @@ from fused_jupyter.udfs.parsing import (
     using,
     with_default_parameters,
 )
+from fused_jupyter.udfs.published import published_values
 from fused_jupyter.udfs.schemas import names_in
 from fused_jupyter.udfs.texts import plain, text_of
 
@@ -44,6 +46,7 @@ __all__ = [
     "DEFAULT_COLLECTION",
     "KERNEL_ENGINE",
     "MISFITS",
+    "SIBLINGS",
     "Choices",
     "Coercer",
     "Coercers",
@@ -67,6 +70,7 @@ __all__ = [
     "parse_max_age",
     "placed",
     "plain",
+    "published_values",
     "renamed",
     "shown",
     "text_of",

@@ -20,6 +20,9 @@ COLLECTION = "fused:collection"
 DEFAULT_COLLECTION = "default"
 """The collection that is always there; also what is in none finds others in it."""
 
+SIBLINGS = "fused:siblings"
+"""Of the metadata: the folder or the address in which it finds others by their names, before all else; so it counts."""
+
 KERNEL_ENGINE = "kernel"
 """Of all engines that a UDF may name the one that means another place than a worker of this machine."""
 
@@ -61,7 +64,8 @@ class UdfDefinition:
     directory: str = ""
     """Where relative paths start: the notebook's working directory when the cell ran."""
     metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    """What is kept with it for others, as JSON; but for `COLLECTION` it changes nothing that the UDF gives."""
+    """What is kept with it for others, as JSON; but for `COLLECTION` and `SIBLINGS` it changes nothing that the UDF
+    gives."""
     default_parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """By parameter, the value where a call gives none, as JSON; `parameters` show them as their defaults."""
     placement: Mapping[str, Any] = field(default_factory=dict, hash=False)
@@ -79,6 +83,8 @@ class UdfDefinition:
         content += [dict(self.default_parameters), dict(self.uses), self.runs_in_kernel]
         if (collection := self.metadata.get(COLLECTION, DEFAULT_COLLECTION)) != DEFAULT_COLLECTION:
             content.append(collection)
+        if siblings := self.metadata.get(SIBLINGS):
+            content.append({SIBLINGS: siblings})
         text = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
         object.__setattr__(self, "digest", SourceDigest(hashlib.sha256(text).hexdigest()))
 

@@ -90,8 +90,14 @@ def parameters_of(function: ast.FunctionDef, tree: ast.Module | None = None) -> 
         found.append(_parameter(arguments.kwarg, None, kind="variadic"))
     spatial = _spatial_name(found)
     classes = {} if tree is None else _classes(tree)
+    members = {} if tree is None else _enum_members(tree)
     return tuple(
-        replace(parameter, is_spatial=parameter.name == spatial, classes=_named(parameter, classes))
+        replace(
+            parameter,
+            is_spatial=parameter.name == spatial,
+            classes=_named(parameter, classes),
+            default=members.get(parameter.default_text, parameter.default),
+        )
         for parameter in found
     )
 
@@ -183,6 +189,19 @@ def _members(node: ast.ClassDef) -> list[Any]:
         if isinstance(statement, ast.Assign)
     ]
     return [ast.unparse(name) if value is None or not json_has(value) else value for name, value in members]
+
+
+def _enum_members(tree: ast.Module) -> dict[str, Any]:
+    """The values of enums by what a default calls them: ``Band.RED``."""
+    return {
+        f"{node.name}.{ast.unparse(target)}": value
+        for node in tree.body
+        if isinstance(node, ast.ClassDef) and _members(node)
+        for statement in node.body
+        if isinstance(statement, ast.Assign)
+        for target in statement.targets
+        if json_has(value := _literal(statement.value))
+    }
 
 
 def _named(parameter: Parameter, classes: Mapping[str, list[Any]]) -> dict[str, list[Any]]:

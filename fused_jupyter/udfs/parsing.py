@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import difflib
 import keyword
 import re
@@ -19,6 +20,7 @@ from fused_jupyter.udfs.parameters import Parameter, parameters_of, with_default
 from fused_jupyter.udfs.texts import plain
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+_ATTEMPTS = 5
 _DECORATORS = frozenset({"udf", "fused.udf", "fused_jupyter.udf"})
 _PLACEMENT = ("engine", "instance_type", "disk_size_gb", "region")
 _DECORATOR_ARGUMENTS = ("name", "cache_max_age", "default_parameters", "headers", "use", *_PLACEMENT)
@@ -210,7 +212,7 @@ def names_to_use(said: Any) -> tuple[str, ...]:
 def _tree(source: str) -> ast.Module:
     try:
         compile(source, "<udf>", "exec", dont_inherit=True)  # sees more than the parser, e.g. an argument named twice
-        return ast.parse(source)
+        return _parsed(source)
     except SyntaxError as exc:
         text = exc.text or _line(source, exc.lineno or 1)
         hint = "; IPython magics cannot stand in a UDF" if text.lstrip().startswith(("%", "!")) else ""
@@ -218,6 +220,15 @@ def _tree(source: str) -> ast.Module:
         raise UdfDefinitionError(message, line=exc.lineno, source_line=text) from exc
     except (ValueError, RecursionError, MemoryError) as exc:  # null bytes; thousands of nested brackets
         raise UdfDefinitionError(f"the source cannot be read as Python: {exc}") from exc
+
+
+def _parsed(source: str) -> ast.Module:
+    for _ in range(_ATTEMPTS):
+        # Python 3.11 counts the depth of a tree for all threads together, and may find its own count wrong
+        # (python/cpython#106905); then nothing was wrong with the source.
+        with contextlib.suppress(SystemError):
+            return ast.parse(source)
+    return ast.parse(source)
 
 
 def _functions(tree: ast.Module) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:

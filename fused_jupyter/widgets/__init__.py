@@ -6,14 +6,47 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fused_jupyter.widgets._layer import TileLayer
+    from fused_jupyter.widgets._compare import MapComparison, compare, sync, unsync
+    from fused_jupyter.widgets._control import Control
+    from fused_jupyter.widgets._layers import FeatureLayer, FileLayer, ImageLayer, TileLayer, udf_layer
     from fused_jupyter.widgets._lonboard import bitmap_tile_layer
     from fused_jupyter.widgets._map import FusedMap
+    from fused_jupyter.widgets._style import read_vizconfig
     from fused_jupyter.widgets._top import LiveTop
 
-__all__ = ["FusedMap", "LiveTop", "TileLayer", "bitmap_tile_layer"]
+__all__ = [
+    "Control",
+    "FeatureLayer",
+    "FileLayer",
+    "FusedMap",
+    "ImageLayer",
+    "LiveTop",
+    "MapComparison",
+    "TileLayer",
+    "bitmap_tile_layer",
+    "compare",
+    "read_vizconfig",
+    "sync",
+    "udf_layer",
+    "unsync",
+]
 
-_HOMES = {"FusedMap": "_map", "LiveTop": "_top", "TileLayer": "_layer", "bitmap_tile_layer": "_lonboard"}
+_HOMES = {
+    "Control": "_control",
+    "FeatureLayer": "_layers",
+    "FileLayer": "_layers",
+    "FusedMap": "_map",
+    "ImageLayer": "_layers",
+    "LiveTop": "_top",
+    "MapComparison": "_compare",
+    "TileLayer": "_layers",
+    "bitmap_tile_layer": "_lonboard",
+    "compare": "_compare",
+    "read_vizconfig": "_style",
+    "sync": "_compare",
+    "udf_layer": "_layers",
+    "unsync": "_compare",
+}
 
 
 def __getattr__(name: str) -> Any:  # a module's attributes have no common type

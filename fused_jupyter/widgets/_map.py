@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from inspect import signature
 from threading import RLock
@@ -11,36 +10,43 @@ from typing import Any, ClassVar
 
 import traitlets
 
-from fused_jupyter.errors import ArgumentError
-from fused_jupyter.types import Bounds
 from fused_jupyter.widgets._assets import asset, bundle_hash
+from fused_jupyter.widgets._basemaps import BasemapTrait, basemap_to_json
 from fused_jupyter.widgets._camera import Camera
-from fused_jupyter.widgets._controls import controls_of
-from fused_jupyter.widgets._layer import NamedUdf, TileLayer, name_of
-from fused_jupyter.widgets._paint import free_color
-from fused_jupyter.widgets._protocol import BUNDLE
-from fused_jupyter.widgets._registry import Parameter, UdfDefinition, current_runtime, follow
-from fused_jupyter.widgets._traits import HeightTrait, ParamsTrait, ServerUrlTrait
+from fused_jupyter.widgets._drawing import Drawing
+from fused_jupyter.widgets._export import Exports
+from fused_jupyter.widgets._layers.stack import LayerStack, Shown
+from fused_jupyter.widgets._link import Link
+from fused_jupyter.widgets._panel import Panel, Wishes
+from fused_jupyter.widgets._picture import Pictures
+from fused_jupyter.widgets._pointer import Pointer
+from fused_jupyter.widgets._protocol import CANCEL, DATA, PICTURE, REQUEST
+from fused_jupyter.widgets._registry import UdfDefinition, current_runtime, follow
+from fused_jupyter.widgets._traits import HeightTrait, ServerUrlTrait, TransportTrait
 
 
-def _layers_to_json(layers: Iterable[TileLayer], _widget: object) -> list[dict[str, Any]]:
-    return [layer.to_json() for layer in layers]
-
-
-class FusedMap(Camera):
+class FusedMap(Exports, LayerStack, Camera, Panel, Pointer, Drawing, Pictures):
     """A map whose layers are UDFs.
 
     Args:
-        *layers: UDFs, names of UDFs, or `TileLayer`s; the first lies lowest.
+        *layers: UDFs, names of UDFs, layers, or data: GeoDataFrames, tables with places, GeoJSON, arrays with bounds,
+            xarray; the first lies lowest.
         center: longitude and latitude in degrees.
         zoom: 0 shows the world; each step halves the width.
         bounds: what the map shows at first; wins over center. Without both, the bounds that a UDF has as its default,
             else the world.
-        basemap: None, an XYZ template, or a MapLibre style as URL or dict.
+        basemap: `"world"` or `"plain"`, which need no internet, None, a well-known name such as `"osm"`, an XYZ
+            template, or a MapLibre style as URL or dict.
         height: pixels, or a CSS length.
         params: values for all layers that take a parameter of that name.
-        controls: whether the map has a panel with the parameters.
+        controls: whether the map has a panel with the parameters; or which: a list of names, or what some of them are
+            to be like, as `ipywidgets.interact` has it: `{"min_mag": (0, 10, 0.5), "band": ["red", "nir"]}`. None hides
+            one, and `fused.Control` says more.
+        layer_panel: whether the map has a panel to show, hide, order and fade its layers; `"auto"` from two layers on.
+        show_legend: whether the map has a legend, in which each layer may have a title: `TileLayer(…, legend="Depth")`.
+        draw_tools: whether the map has buttons to draw boxes and polygons.
         server_url: root of the Jupyter server, if the page cannot find it.
+        transport: `"http"` or `"comm"` takes that way and no other.
 
     Raises:
         UnknownUdfError: nobody registered a UDF of that name.
@@ -51,34 +57,14 @@ class FusedMap(Camera):
     # Text, not a path: anywidget watches a path for changes, and its watch keeps every closed map alive.
     _esm: ClassVar = asset("loader.js").read_text(encoding="utf-8")
 
-    layers = traitlets.List(traitlets.Instance(TileLayer), read_only=True).tag(sync=True, to_json=_layers_to_json)
-    """The layers, from the lowest to the highest. Change them with `add` and `remove`.
-
-    - Type: list of `TileLayer`
-    - Default: `[]`
-    """
-
-    params = ParamsTrait().tag(sync=True)
-    """Values of parameters, for all layers that take one of that name; the panel writes them too.
-
-    - Type: `dict`
-    - Default: `{}`, which leaves every parameter at its default
-    """
-
-    controls = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
-    """The controls of the panel, made from the signatures of the UDFs.
-
-    - Type: list of `dict` with `name`, `kind`, `type`, `value`, `min`, `max`, `step`
-    - Default: `[]`, which shows no panel
-    """
-
-    basemap = traitlets.Union([traitlets.Unicode(), traitlets.Dict()], allow_none=True, default_value=None).tag(
-        sync=True
-    )
-    """What lies under the layers: an XYZ template, a MapLibre style as URL or dict, or None for the page's background.
+    basemap = BasemapTrait().tag(sync=True, to_json=basemap_to_json)
+    """What lies under the layers. Without the internet there are `"world"`, land and borders by Natural Earth, and
+    `"plain"`, a colour; both follow the page from light to dark. `None` shows the page's background. With the internet:
+    `"osm"`, `"carto-light"`, `"carto-dark"`, `"carto-voyager"`, `"satellite"` and `"topo"`, an XYZ template, also as
+    `{"url": …, "attribution": …}` with `max_zoom` or `tile_size`, and a MapLibre style as URL or dict.
 
     - Type: `str`, `dict` or `None`
-    - Default: `None`, which needs no internet
+    - Default: `"world"`
     """
 
     height = HeightTrait().tag(sync=True)
@@ -107,10 +93,17 @@ class FusedMap(Camera):
     - Type: `str`
     """
 
+    wanted_transport = TransportTrait().tag(sync=True)
+    """Which way tiles are to take: the page finds out, or always this one.
+
+    - Type: `"auto"`, `"http"`, which is the Jupyter server, or `"comm"`, which is the kernel's own connection
+    - Default: `"auto"`
+    """
+
     transport = traitlets.Unicode(read_only=True).tag(sync=True)
     """How tiles reach the page, or why they cannot. The page writes it.
 
-    - Type: `str`, e.g. `"HTTP via /user/ana/"`
+    - Type: `str`, e.g. `"HTTP via /user/ana/"` or `"comm, because this page names no Jupyter server"`
     - Default: `""` until a page shows the map
     """
 
@@ -130,123 +123,66 @@ class FusedMap(Camera):
 
     def __init__(
         self,
-        *layers: TileLayer | str | NamedUdf,
+        *layers: Shown,
         center: Sequence[float] | None = None,
         zoom: float | None = None,
         bounds: Sequence[float] | None = None,
-        basemap: str | Mapping[str, Any] | None = None,
+        basemap: str | Mapping[str, Any] | None = "world",
         height: str | int = "480px",
         params: Mapping[str, Any] | None = None,
-        controls: bool = True,
+        controls: bool | Sequence[str] | Mapping[str, Any] = True,
+        layer_panel: bool | str = "auto",
+        show_legend: bool = True,
+        draw_tools: bool = True,
         server_url: str = "",
+        transport: str = "auto",
         **unknown: object,
     ) -> None:
         _refuse(unknown)
         runtime = current_runtime()
         self._lock = RLock()
         self._registry = runtime.registry
-        self._has_controls = controls
+        self._wishes = Wishes.of(controls)
         self._definitions: dict[str, UdfDefinition] = {}
         self.set_trait("kernel_id", runtime.kernel_id)
         self.set_trait("bundle_hash", bundle_hash())
         self._place(self._resolve_all(layers))
+        self._wishes.check(self._free_parameters())
         if bounds is None and center is None:
             bounds = self._default_bounds()
         super().__init__(
             center=center,
             zoom=zoom,
             bounds=bounds,
-            basemap=basemap if basemap is None or isinstance(basemap, str) else dict(basemap),
+            basemap=basemap,
             height=height,
-            params=params or {},
+            params=self._with_starts(params or {}),
+            layer_panel=layer_panel,
+            show_legend=show_legend,
+            draw_tools=draw_tools,
             server_url=server_url,
+            wanted_transport=transport,
         )
+        self._link = Link(self, runtime)
+        runtime.start()  # what runs the UDFs is up when the first tile is asked for
         self.on_msg(_receive)
         self._unfollow = follow(self._registry, self, callback=FusedMap._renew)
         for name in [*self._definitions]:  # what was registered while the map was being built
             self._renew(self._registry.get(name))
 
     _unfollow: Callable[[], object] | None = None
-
-    def add(self, layer: TileLayer | str | NamedUdf) -> None:
-        """Put a layer on top; one of the same name is replaced where it is.
-
-        Raises:
-            UnknownUdfError: nobody registered a UDF of that name.
-        """
-        with self._lock:
-            new = self._resolve(layer, taken={old.style.get("color") for old in self.layers})
-            if any(old.name == new.name for old in self.layers):
-                self._place([new if old.name == new.name else old for old in self.layers])
-            else:
-                self._place([*self.layers, new])
-
-    def remove(self, name: str) -> None:
-        """Take the layer of that name off.
-
-        Raises:
-            ArgumentError: there is none.
-        """
-        with self._lock:
-            names = [layer.name for layer in self.layers]
-            if name not in names:
-                raise ArgumentError(f"no layer {name!r} on this map; it has {', '.join(names) or 'none'}")
-            self._place([layer for layer in self.layers if layer.name != name])
+    _link: Link | None = None
 
     def close(self) -> None:
         """Take the map off all pages, and follow its UDFs no more."""
         if self._unfollow is not None:
             self._unfollow()
+        if self._link is not None:
+            self._link.close()
         super().close()
 
     def __repr__(self) -> str:
         return f"FusedMap(layers={[layer.name for layer in self.layers]!r})"
-
-    def _resolve_all(self, layers: Iterable[TileLayer | str | NamedUdf]) -> list[TileLayer]:
-        resolved: list[TileLayer] = []
-        for layer in layers:
-            new = self._resolve(layer, taken={old.style.get("color") for old in resolved})
-            if any(old.name == new.name for old in resolved):
-                raise ArgumentError(f"two layers are called {new.name!r}; give one another: TileLayer(…, name='…')")
-            resolved.append(new)
-        return resolved
-
-    def _resolve(self, layer: TileLayer | str | NamedUdf, *, taken: set[Any]) -> TileLayer:
-        if not isinstance(layer, TileLayer):
-            layer = TileLayer(layer)
-        definition = self._registry.get(name_of(layer.udf))
-        self._definitions[definition.name] = definition
-        return layer.of(definition).with_color(free_color(taken))
-
-    def _renew(self, definition: UdfDefinition) -> None:
-        """Called in any thread."""
-        with self._lock:
-            if all(name_of(layer.udf) != definition.name for layer in self.layers):
-                return
-            self._definitions[definition.name] = definition
-            self._place(
-                [layer.of(definition) if name_of(layer.udf) == definition.name else layer for layer in self.layers]
-            )
-
-    def _place(self, layers: list[TileLayer]) -> None:
-        with self._lock, self.hold_sync():
-            self.set_trait("layers", layers)
-            controls = controls_of(self._free_parameters()) if self._has_controls else []
-            self.set_trait("controls", [asdict(control) for control in controls])
-
-    def _free_parameters(self) -> Iterable[Parameter]:
-        """Those that the map may set, because the layer has no value of its own."""
-        for layer in self.layers:
-            for parameter in self._definitions[name_of(layer.udf)].parameters:
-                if parameter.name not in layer.params:
-                    yield parameter
-
-    def _default_bounds(self) -> Bounds | None:
-        for layer in self.layers:
-            for parameter in self._definitions[name_of(layer.udf)].parameters:
-                if parameter.is_spatial and _is_rectangle(parameter.default):
-                    return Bounds(parameter.default)
-        return None
 
 
 def _receive(widget: FusedMap, content: Mapping[str, Any], buffers: Sequence[memoryview]) -> None:
@@ -256,17 +192,31 @@ def _receive(widget: FusedMap, content: Mapping[str, Any], buffers: Sequence[mem
         answer(widget, content, buffers)
 
 
-def _send_bundle(widget: FusedMap, _content: Mapping[str, Any], _buffers: Sequence[memoryview]) -> None:
-    """map.js, when no server could give it."""
-    widget.send({"kind": BUNDLE}, buffers=[asset("map.js").read_bytes()])
+def _take_request(widget: FusedMap, content: Mapping[str, Any], _buffers: Sequence[memoryview]) -> None:
+    if (link := widget._link) is not None:  # noqa: SLF001 - a method in all but its place
+        link.take(content)
 
 
-_ANSWERS: dict[str, Callable[[FusedMap, Mapping[str, Any], Sequence[memoryview]], None]] = {BUNDLE: _send_bundle}
+def _cancel_request(widget: FusedMap, content: Mapping[str, Any], _buffers: Sequence[memoryview]) -> None:
+    if (link := widget._link) is not None:  # noqa: SLF001 - see above
+        link.cancel(content)
+
+
+def _send_data(widget: FusedMap, content: Mapping[str, Any], _buffers: Sequence[memoryview]) -> None:
+    widget._send_data(content)  # noqa: SLF001 - see above
+
+
+def _take_picture(widget: FusedMap, content: Mapping[str, Any], buffers: Sequence[memoryview]) -> None:
+    widget._take_picture(content, buffers)  # noqa: SLF001 - see above
+
+
+_ANSWERS: dict[str, Callable[[FusedMap, Mapping[str, Any], Sequence[memoryview]], None]] = {
+    REQUEST: _take_request,
+    CANCEL: _cancel_request,
+    DATA: _send_data,
+    PICTURE: _take_picture,
+}
 """By kind of message; the twin of the kinds is `MESSAGES` in js/src/protocol.ts."""
-
-
-def _is_rectangle(value: object) -> bool:
-    return isinstance(value, (list, tuple)) and len(value) == 4 and all(isinstance(n, (int, float)) for n in value)
 
 
 def _refuse(unknown: Mapping[str, object]) -> None:

@@ -7,8 +7,26 @@ from __future__ import annotations
 
 from typing import Final
 
-BUNDLE: Final = "bundle"
-"""The page asks for map.js; the kernel answers with the same kind and one buffer."""
+REQUEST: Final = "request"
+"""The page asks what it would ask the Jupyter server; see `_link.py`."""
+
+CANCEL: Final = "cancel"
+"""The page waits for a request no more."""
+
+WAIT: Final = "wait"
+"""The kernel says that a request is still under way."""
+
+ANSWER: Final = "answer"
+"""The kernel's answer to a request: status, headers, and the body as a buffer."""
 
 FIT: Final = "fit"
 """The kernel asks for a fit to bounds that are already the trait's value."""
+
+FLY: Final = "fly"
+"""The kernel asks for a flight to the center and zoom that are already the traits' values."""
+
+PICTURE: Final = "picture"
+"""The kernel asks for a picture of the map, or the page sends one: as a buffer."""
+
+DATA: Final = "data"
+"""The page asks for the data of a layer, and the kernel answers with it as a buffer."""

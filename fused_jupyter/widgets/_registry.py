@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar, cast
+
+from fused_jupyter.wire import Reply, Run
 
 Owner = TypeVar("Owner")
 
@@ -73,6 +76,12 @@ class Runtime(Protocol):
     @property
     def registry(self) -> Registry:
         """The UDFs of this kernel."""
+
+    def start(self) -> None:
+        """Start what runs UDFs, in the background; a second call does nothing."""
+
+    def answer(self, run: Run, *, on_wait: Callable[[], None]) -> Future[tuple[Reply, bytes]]:
+        """What comes of a page's request; cancelling it stops the run. `on_wait` is called now and then until then."""
 
 
 def current_runtime() -> Runtime:

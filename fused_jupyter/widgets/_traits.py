@@ -86,3 +86,31 @@ class ServerUrlTrait(traitlets.TraitType[Any, Any]):  # same
                 "server_url: need the address alone, without login or token, e.g. http://localhost:8888/"
             )
         return str(value)
+
+
+class LayerPanelTrait(traitlets.TraitType[Any, Any]):  # same
+    """Whether there is a layer panel."""
+
+    default_value = "auto"
+
+    def validate(self, _obj: Any, value: Any) -> bool | str:
+        """The same; raises ArgumentError."""
+        if isinstance(value, bool) or value == "auto":
+            return value if isinstance(value, bool) else "auto"
+        raise ArgumentError(f'layer_panel: got {value!r}, need True, False or "auto"')
+
+
+class TransportTrait(traitlets.TraitType[Any, Any]):  # same
+    """Which way tiles are to take."""
+
+    default_value = "auto"
+
+    def validate(self, _obj: Any, value: Any) -> str:
+        """The way; raises ArgumentError."""
+        if value not in _TRANSPORTS:
+            raise ArgumentError(f"transport: got {value!r}, need one of {', '.join(_TRANSPORTS)}")
+        return str(value)
+
+
+_TRANSPORTS = ("auto", "http", "comm")
+"""Twin: `Transport` in js/src/protocol.ts."""

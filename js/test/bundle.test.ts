@@ -1,12 +1,14 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import { type Bundle, loadBundle } from "../src/link/bundle";
-import type { Server } from "../src/link/server";
-import { StubModel } from "./stub";
 
 const BUNDLE: Bundle = { mount: vi.fn() };
 
-function server(respond: () => Response): Server {
-  return { root: "https://h/x/", fetch: vi.fn(async () => respond()) } as unknown as Server;
+function source(respond: () => Response) {
+  return { root: "https://h/x/", fetch: vi.fn(async (_url: string) => respond()) };
+}
+
+function refusal(status: number, error: string): Response {
+  return new Response(JSON.stringify({ error }), { status });
 }
 
 describe("loadBundle", () => {
@@ -15,55 +17,48 @@ describe("loadBundle", () => {
   beforeEach(() => {
     globalThis.__fusedMaps = undefined;
     importer.mockClear();
-    vi.useFakeTimers();
   });
-  afterEach(() => vi.useRealTimers());
 
   it("loads once for a page and version, by hash", async () => {
-    const found = server(() => new Response("code"));
+    const server = source(() => new Response("code"));
 
     const [first, second] = await Promise.all([
-      loadBundle("h1", new StubModel(), found, importer),
-      loadBundle("h1", new StubModel(), found, importer),
+      loadBundle("h1", [server], importer),
+      loadBundle("h1", [server], importer),
     ]);
-    await loadBundle("h2", new StubModel(), found, importer);
+    await loadBundle("h2", [server], importer);
 
     expect(first).toBe(second);
-    expect(vi.mocked(found.fetch).mock.calls).toEqual([
+    expect(server.fetch.mock.calls).toEqual([
       ["https://h/x/fused/static/map.js?v=h1"],
       ["https://h/x/fused/static/map.js?v=h2"],
     ]);
     expect(importer).toHaveBeenCalledTimes(2);
   });
 
-  it.each([
-    ["another version on the server", server(() => new Response("", { status: 404 }))],
-    ["no server", null],
-  ])("asks the kernel: %s", async (_reason, found) => {
-    const model = new StubModel();
-    const loading = loadBundle("h1", model, found, importer);
-    await vi.waitFor(() => expect(model.sent).toEqual([{ kind: "bundle" }]));
+  it("asks the kernel where the server has another version", async () => {
+    const server = source(() => refusal(404, "another version"));
+    const kernel = source(() => new Response("code"));
 
-    model.emit("msg:custom", { kind: "fit" }, []);
-    model.emit("msg:custom", { kind: "bundle" }, [new DataView(new ArrayBuffer(4))]);
+    expect(await loadBundle("h1", [server, kernel], importer)).toBe(BUNDLE);
 
-    expect(await loading).toBe(BUNDLE);
-    expect(model.listeners("msg:custom")).toBe(0);
+    expect(kernel.fetch).toHaveBeenCalledTimes(1);
   });
 
-  it("forgets a failure, so that the next widget tries again", async () => {
-    const failing = loadBundle("h1", new StubModel(), null, importer);
-    const refusal = expect(failing).rejects.toThrow("run the cell again");
-    await vi.advanceTimersByTimeAsync(30_000);
-    await refusal;
+  it("does not ask the kernel for what the server has", async () => {
+    const kernel = source(() => new Response("code"));
 
-    await expect(
-      loadBundle(
-        "h1",
-        new StubModel(),
-        server(() => new Response("code")),
-        importer,
-      ),
-    ).resolves.toBe(BUNDLE);
+    await loadBundle("h1", [source(() => new Response("code")), kernel], importer);
+
+    expect(kernel.fetch).not.toHaveBeenCalled();
+  });
+
+  it("says why nobody gave it, and lets the next widget try again", async () => {
+    const server = source(() => new Response("<html>", { status: 502 }));
+    const kernel = source(() => refusal(503, "the kernel is gone"));
+
+    await expect(loadBundle("h1", [server, kernel], importer)).rejects.toThrow("HTTP 502; the kernel is gone");
+
+    await expect(loadBundle("h1", [source(() => new Response("code"))], importer)).resolves.toBe(BUNDLE);
   });
 });

@@ -126,4 +126,77 @@ describe("TileFeed", () => {
     expect(retry).toHaveBeenCalledExactlyOnceWith("q", [ID]);
     expect(feed.failures).toEqual([]);
   });
+
+  it("counts what is wanted, what is there and what was kept, and starts anew with new values", async () => {
+    const answers = [deferred<Response>(), deferred<Response>()];
+    fetches.mockReturnValueOnce((answers[0] as (typeof answers)[0]).promise);
+    fetches.mockReturnValueOnce((answers[1] as (typeof answers)[0]).promise);
+    const first = feed.load("q", ID, live());
+    const second = feed.load("q", { ...ID, x: 1 }, live());
+    expect(feed.progress).toMatchObject({ wanted: 2, done: 0, took: null });
+    expect(feed.hasAnswered).toBe(false);
+
+    answers[0]?.resolve(new Response("a", { headers: { "x-fused-cached": "1" } }));
+    await first;
+    expect(feed.progress).toMatchObject({ wanted: 2, done: 1, cached: 1, took: null });
+    expect(feed.hasAnswered).toBe(true);
+
+    fetches.mockImplementation(async () => new Response("b"));
+    feed.point("q", "u/{z}/{x}/{y}?v=2");
+    expect(feed.progress).toMatchObject({ wanted: 1, done: 0, cached: 0, took: null });
+    expect(feed.hasAnswered).toBe(false);
+    await second;
+    expect(feed.progress).toMatchObject({ wanted: 1, done: 1, cached: 0 });
+    expect(feed.progress.took).not.toBeNull();
+  });
+
+  it("forgets tiles that nobody wants any more", async () => {
+    fetches.mockImplementation(() => new Promise(() => {}));
+    const abort = new AbortController();
+    const loading = feed.load("q", ID, abort.signal);
+
+    abort.abort();
+
+    await expect(loading).rejects.toThrow();
+    expect(feed.progress).toMatchObject({ wanted: 0, done: 0 });
+    expect(feed.progress.took).not.toBeNull();
+  });
+
+  it("takes a tile that was fetched ahead, and neither counts nor notes it before", async () => {
+    fetches.mockImplementation(async () => new Response("tile"));
+    const held = feed.hold(["u/1/0/1?v=2"]);
+    await held.ready;
+    expect([feed.loading, feed.progress.wanted, fetches.mock.calls.length]).toEqual([0, 0, 1]);
+
+    feed.point("q", "u/{z}/{x}/{y}?v=2");
+    expect(text(await feed.load("q", ID, live()))).toBe("tile");
+    expect(fetches.mock.calls.length).toBe(1);
+
+    held.release();
+    await feed.load("q", ID, live());
+    expect(fetches.mock.calls.length).toBe(2);
+  });
+
+  it("stops what it fetches ahead when that is let go, unless somebody waits for it", async () => {
+    const signals: AbortSignal[] = [];
+    fetches.mockImplementation((_, init) => {
+      signals.push(init?.signal as AbortSignal);
+      return new Promise(() => {});
+    });
+    const held = feed.hold(["u/1/0/1?v=1", "u/1/1/1?v=1"]);
+    void feed.load("q", ID, live());
+
+    held.release();
+    held.release();
+
+    expect(signals.map(({ aborted }) => aborted)).toEqual([false, true]);
+  });
+
+  it("is quiet about what fails ahead", async () => {
+    fetches.mockRejectedValue(new TypeError("Failed to fetch"));
+
+    await feed.hold(["u/1/0/1?v=2"]).ready;
+
+    expect(feed.failures).toEqual([]);
+  });
 });

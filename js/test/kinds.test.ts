@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import type { LayerSpec } from "../src/protocol";
+import type { TileSpec } from "../src/protocol";
 import { KindFinder } from "../src/tiles/kinds";
 
-const SPEC = { name: "q", udf: "q", version: "1", min_zoom: 0, max_zoom: 22 } as LayerSpec;
+const SPEC = { name: "q", udf: "q", version: "1", min_zoom: 0, max_zoom: 22 } as TileSpec;
 
 function tile(mediaType: string): Response {
   return new Response("bytes", { headers: { "Content-Type": mediaType } });

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { connect, NoServerError, type Page, readPage, resolveRoot, Server } from "../src/link/server";
+import { connect, HttpServer, NoServerError, type Page, readPage, resolveRoot } from "../src/link/server";
 
 const HOST = "https://hub.example";
 
@@ -54,7 +54,7 @@ describe("readPage", () => {
 });
 
 describe("headers", () => {
-  const server = new Server(`${HOST}/user/ana/`, page());
+  const server = new HttpServer(`${HOST}/user/ana/`, page());
 
   it("has the XSRF cookie's value under the root", () => {
     expect(server.headers(`${HOST}/user/ana/fused/ping`)).toMatchObject({ "X-XSRFToken": "2|x" });
@@ -64,7 +64,7 @@ describe("headers", () => {
     const client = () => server.headers(`${HOST}/user/ana/fused/run/tiles/u/0/0/0`)["X-Fused-Client"];
     expect(client()).toMatch(/^[0-9a-f]{16}$/);
     expect(client()).toBe(server.client);
-    expect(new Server(`${HOST}/user/ana/`, page()).client).not.toBe(server.client);
+    expect(new HttpServer(`${HOST}/user/ana/`, page()).client).not.toBe(server.client);
   });
 
   it.each([
@@ -77,7 +77,7 @@ describe("headers", () => {
   });
 
   it("has nothing for a root of another origin", () => {
-    expect(new Server("http://localhost:8888/", page()).headers("http://localhost:8888/fused/ping")).toEqual({});
+    expect(new HttpServer("http://localhost:8888/", page()).headers("http://localhost:8888/fused/ping")).toEqual({});
   });
 });
 
@@ -94,7 +94,7 @@ describe("fetch", () => {
     fetches.mockImplementation(async (_url, init) =>
       answer(new Headers(init?.headers).has("Authorization") ? 200 : status),
     );
-    const server = new Server(`${HOST}/user/ana/`, page());
+    const server = new HttpServer(`${HOST}/user/ana/`, page());
 
     expect((await server.fetch(`${HOST}/user/ana/a`)).status).toBe(200);
     expect((await server.fetch(`${HOST}/user/ana/b`)).status).toBe(200);
@@ -105,7 +105,7 @@ describe("fetch", () => {
 
   it("does not try twice without a token", async () => {
     fetches.mockImplementation(async () => answer(403));
-    const server = new Server(`${HOST}/user/ana/`, page({ token: "" }));
+    const server = new HttpServer(`${HOST}/user/ana/`, page({ token: "" }));
 
     expect((await server.fetch(`${HOST}/user/ana/a`)).status).toBe(403);
 
@@ -153,11 +153,19 @@ describe("connect", () => {
     expect(fetches).toHaveBeenCalledTimes(3);
   });
 
+  it("waits for a kernel that is just starting", async () => {
+    for (let i = 0; i < 4; i++) fetches.mockResolvedValueOnce(answer(200, { kernel: "k/1", alive: false }));
+    fetches.mockImplementation(async () => answer(200, { kernel: "k/1", alive: true }));
+
+    expect(await outcome()).toBe(`${HOST}/user/ana/`);
+  });
+
   it.each([
     [answer(404), "/user/ana/ has no fused_jupyter extension (404)"],
     [answer(403), "/user/ana/ refused this page; is it logged in?"],
     [answer(500), "/user/ana/ answered 500"],
     [answer(200, { kernel: "other" }), "/user/ana/ answered for another kernel"],
+    [answer(200, { kernel: "k/1", alive: false }), "/user/ana/ does not reach this kernel"],
   ])("says why not", async (response, message) => {
     fetches.mockImplementation(async () => response.clone());
 
@@ -165,7 +173,7 @@ describe("connect", () => {
   });
 
   it("does not guess where the page names no server", async () => {
-    expect(await outcome({ baseUrl: null })).toBe("this page names none");
+    expect(await outcome({ baseUrl: null })).toBe("this page names no Jupyter server");
 
     expect(fetches).not.toHaveBeenCalled();
   });

@@ -47,7 +47,39 @@ describe("statusText", () => {
   });
 });
 
+describe("statusText of tiles", () => {
+  const status = { transport: "HTTP", loading: 3, idle: false, failures: [], note: "", offline: false };
+  const progress = { wanted: 20, done: 12, cached: 0, started: 1000, took: null };
+
+  it("counts them and the seconds, and at the end those that cost no run", () => {
+    expect(statusText({ ...status, progress }, 1800)).toBe("12/20 tiles · 0.8 s · HTTP");
+    const done = { ...status, loading: 0, idle: true, progress: { ...progress, done: 20, cached: 12, took: 1400 } };
+    expect(statusText(done, 9000)).toBe("20 tiles in 1.4 s · 12 cached · idle · HTTP");
+    expect(statusText({ ...done, progress: { ...done.progress, wanted: 1, cached: 0 } }, 9000)).toBe(
+      "1 tile in 1.4 s · idle · HTTP",
+    );
+  });
+});
+
 describe("StatusLine", () => {
+  it("lets the time run while tiles are under way, and tells screen readers only what is new", () => {
+    vi.useFakeTimers();
+    const host = document.createElement("div");
+    const line = new StatusLine(host, () => {});
+    const progress = { wanted: 4, done: 1, cached: 0, started: performance.now(), took: null };
+    line.update({ loading: 3, transport: "HTTP", progress });
+    vi.advanceTimersByTime(1000);
+    expect(host.querySelector("span")?.textContent).toBe("1/4 tiles · 1.0 s · HTTP");
+    expect(host.querySelector<HTMLElement>(".fused-progress")?.style.width).toBe("25%");
+    expect(host.querySelector("[aria-live]")?.textContent).toBe("HTTP");
+
+    line.update({ loading: 0, idle: true, progress: { ...progress, done: 4, took: 1000 } });
+
+    expect(host.querySelector("span")?.textContent).toBe("4 tiles in 1.0 s · idle · HTTP");
+    expect(vi.getTimerCount()).toBe(0);
+    vi.useRealTimers();
+  });
+
   it("sets the flags that tests wait for, and offers a retry only after a failure", () => {
     const host = document.createElement("div");
     const retry = vi.fn();

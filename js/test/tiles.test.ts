@@ -1,21 +1,25 @@
 import { describe, expect, it } from "vitest";
-import type { LayerSpec } from "../src/protocol";
+import type { TileSpec } from "../src/protocol";
+import { automatic } from "../src/style/spec";
 import { kindOf, mergeParams, serialise, tileAt, tileCentre, tileTemplate, tileUrl } from "../src/tiles/address";
 
-const LAYER: LayerSpec = {
+const LAYER: TileSpec = {
+  type: "tiles",
   name: "quakes",
   udf: "quakes",
   kind: "auto",
   version: "abc",
   parameters: ["min_mag", "day"],
   params: {},
-  paint: {},
+  style: automatic("#1c9fb0"),
+  legend: true,
   opacity: 1,
   visible: true,
   min_zoom: 0,
   max_zoom: 22,
   tile_size: 256,
   bounds: null,
+  tooltip: "auto",
 };
 
 describe("mergeParams", () => {

@@ -149,3 +149,34 @@ def test_default_root_lies_with_the_data(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
     assert (tmp_path / "data" / "files" / "a").read_bytes() == b"1"
     assert Options.from_environment().files_directory == ""
+
+
+def test_directory_stands_for_a_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Written, listed, signed, downloaded and deleted there; other buckets stay what they are."""
+    monkeypatch.setenv("FUSED_BUCKETS", f"s3://public={tmp_path / 'bucket'}")
+
+    fused.api.upload(b"1,2", "s3://public/tmp/a.csv")
+
+    assert (tmp_path / "bucket" / "tmp" / "a.csv").read_bytes() == b"1,2"
+    assert fused.api.list("s3://public/tmp") == ["s3://public/tmp/a.csv"]
+    assert fused.api.sign_url("s3://public/tmp/a.csv") == (tmp_path / "bucket" / "tmp" / "a.csv").as_uri()
+    assert Path(fused.download("s3://public/tmp/a.csv", "b.csv")).read_bytes() == b"1,2"
+    assert fused.api.delete("s3://public/tmp/a.csv")
+    for outside in ("s3://public/../a", "s3://public2/a", "s3://other/a"):
+        with pytest.raises(ArgumentError, match="path: "):
+            fused.api.get(outside)
+    monkeypatch.setenv("FUSED_BUCKETS", "public=/a")
+    with pytest.raises(ArgumentError, match="FUSED_BUCKETS: got 'public=/a', need an address and a directory"):
+        fused.api.list("fd://")
+
+
+def test_signed_address_in_a_udf_without_a_server_is_that_of_the_file(root: Path) -> None:
+    """Programs on this machine read it; outside of UDFs it stays an error."""
+    fused.api.upload(b"1,2", "fd://a.csv")
+    fused.set_env(FUSED_FILES_DIRECTORY=str(root))
+    try:
+        assert fused.load("def f():\n    return fused.api.sign_url('fd://a.csv')\n")() == (root / "a.csv").as_uri()
+    finally:
+        fused.set_env(FUSED_FILES_DIRECTORY=None)
+    with pytest.raises(NoServerError):
+        fused.api.sign_url("fd://a.csv")

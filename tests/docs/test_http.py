@@ -7,10 +7,10 @@ import pytest
 
 from fused_jupyter.formats import STYLE_NAMES
 from fused_jupyter.runtime import gateway
-from fused_jupyter.server_ext import content
 from fused_jupyter.server_ext.handlers import ROUTES, MissingHandler, StaticHandler
-from fused_jupyter.server_ext.requests import RESERVED
 from fused_jupyter.server_ext.shared.files import SharedMissingHandler
+from fused_jupyter.wire.http import content
+from fused_jupyter.wire.http.requests import RESERVED
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "http.md").read_text(encoding="utf-8")
 

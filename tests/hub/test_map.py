@@ -30,6 +30,7 @@ def lands(bounds: fused.types.Bounds = None):
 """,
     "flat.map(zoom=1, height='320px')",
     "fused.FusedMap(fused.TileLayer('lands', style={'color': '#0000ff', 'fill-opacity': 1.0}), zoom=0, height='320px')",
+    "flat.map(zoom=1, height='320px', transport='comm', level=150)",
 ]
 RED, BLUE = (200, 0, 0), (0, 0, 255)
 
@@ -51,7 +52,7 @@ def page(hub: JupyterHub, ana: HubUser, kernel: Kernel) -> Iterator[Page]:
 
 
 def test_maps_draw_behind_the_hub(page: Page, ana: HubUser) -> None:
-    """Rasters and vectors come by HTTP through the proxy, with the cookie; no tile fails, and an edit is followed."""
+    """Rasters and vectors come by HTTP through the proxy, with the cookie, and by the comm; an edit is followed."""
     write_notebook(ana.directory / "maps.ipynb", CELLS)
     lab = Lab(page, ana)
     statuses: set[int] = set()
@@ -62,9 +63,13 @@ def test_maps_draw_behind_the_hub(page: Page, ana: HubUser) -> None:
 
     lab.wait_for_color(RED, number=0)
     lab.wait_for_color(BLUE, number=1)
-    for element in page.query_selector_all(".fused-map"):
-        assert element.get_attribute("data-failed") == "0"
-        assert element.get_attribute("data-transport") == f"HTTP via {BASE_URL}user/ana/"
+    lab.wait_for_color((150, 0, 0), number=2)
+    elements = page.query_selector_all(".fused-map")
+    assert [element.get_attribute("data-failed") for element in elements] == ["0", "0", "0"]
+    by_http = f"HTTP via {BASE_URL}user/ana/"
+    ways = [element.get_attribute("data-transport") for element in elements]
+    assert ways == [by_http, by_http, "comm, because it was asked for"]
     lab.run(1, CELLS[1].replace("picture[0]", "picture[1]"))
     lab.wait_for_color((0, 200, 0), number=0)
+    lab.wait_for_color((0, 150, 0), number=2)
     assert statuses <= {200, 304}

@@ -315,7 +315,10 @@ def test_prints_are_sent_to_whom_they_belong(options: Options, definition: Defin
 
 @pytest.mark.parametrize("age", ["0", "1h"])
 def test_server_gets_the_end_of_what_was_printed(options: Options, definition: Define, age: str) -> None:
-    """As much as a header holds, fresh, from memory or with an error; who has a token gets none of it."""
+    """As much as a header holds, fresh, from memory or with an error; who has a token gets none of it.
+
+    A kernel gets it as a server does for a page of its own, and else in pieces.
+    """
 
     async def main(house: House) -> None:
         for name in ("prints", "prints_and_dies"):
@@ -334,7 +337,10 @@ def test_server_gets_the_end_of_what_was_printed(options: Options, definition: D
                 told = await ask(house.server, udf=name)
                 assert PRINTED.endswith(told.stdout)
                 assert 7500 < len(json.dumps(told.stdout) + json.dumps(told.stderr)) <= 8004
-                for silent in (await ask(house.server, share=f"of {name}"), await ask(house.kernel, udf=name)):
+                for_page = await ask(house.kernel, udf=name)
+                assert (for_page.stdout, for_page.stderr) == (told.stdout, told.stderr)
+                in_pieces = await ask(house.kernel, udf=name, stream=True)
+                for silent in (await ask(house.server, share=f"of {name}"), in_pieces):
                     assert (silent.stdout, silent.stderr) == ("", "")
         assert (await ask(house.server, udf="prints")).stderr == "warned\n"
         assert (await ask(house.server, udf="prints_and_dies")).seconds == 1.5

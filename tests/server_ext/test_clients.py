@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from real_jupyter import JupyterServer, Kernel
 
-from fused_jupyter.server_ext.requests import CLIENT_HEADER, client_of
+from fused_jupyter.wire.http.requests import CLIENT_HEADER, client_of
 
 # -- who is who
 

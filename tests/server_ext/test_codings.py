@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fused_jupyter.server_ext import codings
-from fused_jupyter.server_ext.codings import CODINGS, Packer, coding_for, tag_in, tag_in_hand, without_codings
+from fused_jupyter.server_ext.codings import CODINGS, Packer, coding_for
 from fused_jupyter.server_ext.recent import LARGEST
 from fused_jupyter.wire import Reply
+from fused_jupyter.wire.http.codings import tag_in, tag_in_hand, without_codings
 
 TEXT = b'{"type":"Feature","properties":{"name":"Rome"}},' * 100
 READERS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.decompress, "br": brotli.decompress}

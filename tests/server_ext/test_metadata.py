@@ -10,8 +10,8 @@ from real_jupyter import Answer, JupyterServer, Kernel
 
 from fused_jupyter import errors
 from fused_jupyter.errors import FusedError
-from fused_jupyter.server_ext.metadata import HEADER, metadata_of_error, metadata_of_result
 from fused_jupyter.wire import Reply
+from fused_jupyter.wire.http.metadata import HEADER, metadata_of_error, metadata_of_result
 
 Ask = Callable[..., Answer]
 

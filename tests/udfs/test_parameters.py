@@ -127,6 +127,21 @@ def test_geometry_says_how_to_write_one(annotation: str) -> None:
     assert "GeoJSON, WKT" in of(f"n: int, a: {annotation}").schema()["properties"]["a"]["description"]
 
 
+def test_a_member_of_an_enum_is_a_default_that_is_known() -> None:
+    """Its value stands for it, as in a request; members whose value nobody can read have none."""
+    udf = parse("""
+from enum import Enum, auto
+class Color(Enum):
+    RED = "red"
+    LAST = auto()
+@fused.udf
+def f(a: Color = Color.RED, b: Color = Color.LAST, c: str = other.RED): pass
+""")
+
+    assert [parameter.default for parameter in udf.parameters] == ["red", None, None]
+    assert udf.schema()["properties"]["a"] == {"enum": ["red", "LAST"], "default": "red"}
+
+
 def test_enum_of_the_cell_gives_its_values() -> None:
     """Read from the source; other classes of the cell say nothing, whatever they are called."""
     udf = parse("""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -21,6 +21,8 @@ class FakeParameter:
     annotation: str = ""
     has_default: bool = True
     default: Any = None
+    default_text: str = ""
+    classes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     kind: str = "positional"
     is_spatial: bool = False
 
@@ -59,6 +61,9 @@ class FakeRegistry:
 class FakeRuntime:
     kernel_id: str
     registry: FakeRegistry
+
+    def start(self) -> None:
+        """Nothing runs here."""
 
 
 @pytest.fixture

@@ -42,10 +42,13 @@ def test_a_layer_does_not_change() -> None:
         TileLayer("quakes").opacity = 0.5  # type: ignore[misc]
 
 
-def test_style_reaches_every_geometry_type() -> None:
-    """One colour for all; MapLibre's own properties, written either way, on top."""
-    paint = TileLayer("q", style={"color": ["get", "c"], "fill_opacity": 0.1, "circle-radius": 9}).to_json()["paint"]
+def test_the_page_gets_the_style_in_its_own_words() -> None:
+    """One colour for all, whatever way it is written; MapLibre's own properties beside it."""
+    style = {"color": ["get", "c"], "fill_opacity": 0.1, "circle-radius": 9}
+    sent = TileLayer("q", style=style, color="#ff0000", legend="Depth").to_json()
 
-    assert [paint[kind][f"{kind}-color"] for kind in ("fill", "line", "circle")] == [["get", "c"]] * 3
-    assert paint["fill"]["fill-opacity"] == 0.1
-    assert paint["circle"]["circle-radius"] == 9
+    assert sent["style"]["color"] == {"kind": "expression", "value": ["get", "c"]}
+    assert sent["style"]["radius"] == 9
+    assert sent["style"]["paint"] == {"fill": {"fill-opacity": 0.1}}
+    assert sent["style"]["base"] == "#ff0000"
+    assert sent["legend"] == "Depth"

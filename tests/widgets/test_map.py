@@ -51,7 +51,7 @@ def test_the_page_gets_plain_layers(registry: Any) -> None:
     assert layer["version"] == "1"
     assert layer["parameters"] == ["min_mag"]
     assert layer["params"] == {"day": "2024-05-01"}
-    assert layer["paint"]["circle"]["circle-color"] == "red"
+    assert layer["style"]["color"] == {"kind": "constant", "color": "#ff0000"}
     assert fused_map.kernel_id == "kernel-1"
 
 
@@ -59,7 +59,7 @@ def test_layers_get_different_colours(registry: Any) -> None:
     """A second layer can be told from the first."""
     fused_map = FusedMap("quakes", TileLayer("quakes", name="again"))
 
-    colors = [layer["paint"]["fill"]["fill-color"] for layer in layers_sent(fused_map)]
+    colors = [layer["style"]["base"] for layer in layers_sent(fused_map)]
 
     assert len(set(colors)) == 2
 
@@ -174,17 +174,17 @@ def test_fit_bounds_is_sent_even_when_it_is_the_same_again(registry: Any, monkey
     assert fused_map.bounds == [1, 2, 3, 4]
 
 
-def test_the_bundle_is_sent_when_the_page_asks(registry: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As one binary buffer; other messages are not answered."""
+def test_the_maps_code_is_sent_when_the_page_asks(registry: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one binary buffer; messages that nobody knows are not answered."""
     fused_map = FusedMap("quakes")
     sent: list[Any] = []
     monkeypatch.setattr(FusedMap, "send", lambda _self, content, buffers=None: sent.append((content, buffers)))
 
-    fused_map._handle_custom_msg({"kind": "bundle"}, [])
+    fused_map._handle_custom_msg({"kind": "request", "request": "a-1", "path": "fused/static/map.js"}, [])
     fused_map._handle_custom_msg({"kind": "unheard of"}, [])
 
     ((content, (code,)),) = sent
-    assert content == {"kind": "bundle"}
+    assert (content["kind"], content["request"], content["status"]) == ("answer", "a-1", 200)
     assert b"maplibre" in code
 
 

@@ -8,6 +8,8 @@ from collections import Counter
 import pytest
 from map_page import BLUE, CENTRE, CORNER, GREEN, RED, MapPage, layer_of
 
+from fused_jupyter.widgets._assets import bundle_hash
+
 pytestmark = pytest.mark.browser
 
 
@@ -162,7 +164,10 @@ def test_the_bundle_comes_from_the_kernel_when_the_server_has_another_version(ma
     map_page.show(layer_of("plain", kind="raster"))
 
     assert map_page.color() == RED
-    assert map_page.page.evaluate("views[0].model.sent") == [{"kind": "bundle"}]
+    asked = map_page.page.evaluate(
+        "views[0].model.sent.filter(({ kind }) => kind === 'request').map(({ path }) => path)"
+    )
+    assert asked == [f"fused/static/map.js?v={bundle_hash()}"]
 
 
 def test_two_maps_share_one_bundle(map_page: MapPage) -> None:
@@ -180,12 +185,23 @@ def test_two_maps_share_one_bundle(map_page: MapPage) -> None:
     assert map_page.page.locator(".fused-map").count() == 1
 
 
-def test_without_a_server_the_map_says_so(map_page: MapPage) -> None:
-    """No tile can come, and the status line tells why."""
+def test_without_a_server_the_map_takes_the_comm_and_says_so(map_page: MapPage) -> None:
+    """Tiles come by the kernel's own connection, and the status line and the trait tell why."""
     map_page.show(layer_of("plain", kind="raster"), server_url="http://127.0.0.1:9/")
+
+    map_page.wait_color(RED)
+    assert "idle · comm, because / failed: TypeError" in map_page.status
+    assert map_page.saved("transport").startswith("comm, because / failed")
+    map_page.hosts.discard("127.0.0.1:9")
+
+
+def test_who_wants_http_only_hears_that_there_is_none(map_page: MapPage) -> None:
+    """No tile comes then, and the status line tells why."""
+    map_page.show(layer_of("plain", kind="raster"), server_url="http://127.0.0.1:9/", wanted_transport="http")
 
     assert "no Jupyter server found: " in map_page.status
     assert map_page.saved("transport").startswith("no Jupyter server found")
+    assert not map_page.site.paths("/plain/")
     map_page.hosts.discard("127.0.0.1:9")
 
 

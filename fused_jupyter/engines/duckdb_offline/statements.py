@@ -46,10 +46,10 @@ def _changed(connection: Any, statement: str) -> str:
     if match is None:
         return statement
     name, is_load = match["name"].lower(), match["what"].upper() == "LOAD"
-    if name in _installed(connection):
-        return statement if is_load else ""
     if (file := _packaged(name)) is not None:
-        connection._fused_execute(f"INSTALL '{file}'")  # noqa: SLF001 - the method under ours
+        # By its path, and not installed: a statement before it may set another home directory.
+        return f"LOAD '{file}'" if is_load else ""
+    if name in _installed(connection):
         return statement if is_load else ""
     if name == "h3":
         give_functions(connection)

@@ -15,12 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fused_jupyter.errors import ArgumentError
+from fused_jupyter.formats.rasters import _carto
 from fused_jupyter.formats.rasters._colours import ALIASES, COLOURS, NAMES
 
 Colours = NDArray[np.uint8]
 
 DEFAULT: Final = "viridis"
 _NAMES: Final = NAMES.split()
+_QUALITATIVE: Final = {"accent", "dark2", "okabe_ito", "paired", "tab10", "tab20", "tab20b", "tab20c"} | {
+    f"{family}{number}" for family, last in {"pastel": 2, "set": 3}.items() for number in range(1, last + 1)
+}
 _EXAMPLES: Final = 'viridis, ["#000","#f00"], [[0,"#fff"],[100,"navy"]] or {"1":"#0a0","2":[255,0,0,128]}'
 
 
@@ -48,8 +52,9 @@ class Classes:
 def read_colormap(text: str) -> Ramp | Classes:
     """The colour map that a query's text means.
 
-    A name of matplotlib's in any case, reversed by ``_r``; or JSON: a list of colours, a list of [value, colour], or an
-    object from values to colours. A colour is a name of CSS, hexadecimal digits, or [red, green, blue(, alpha)].
+    A name of matplotlib's or CARTO's in any case, reversed by ``_r``; or JSON: a list of colours, a list of
+    [value, colour], or an object from values to colours. A colour is a name of CSS, hexadecimal digits, or
+    [red, green, blue(, alpha)].
 
     Raises:
         ArgumentError: none of these.
@@ -72,23 +77,76 @@ def read_colormap(text: str) -> Ramp | Classes:
 
 @lru_cache(maxsize=1)
 def colormap_names() -> tuple[str, ...]:
-    """All names, without those that end in ``_r``."""
+    """The names of matplotlib's maps, without those that end in ``_r``."""
     return tuple(sorted([*_NAMES, *ALIASES]))
 
 
-def _named(text: str) -> Colours:
+def carto_names() -> tuple[str, ...]:
+    """The names of CARTO's palettes; of the two maps called prism, a colour map is matplotlib's."""
+    return tuple(sorted([*_carto.RAMPS, *_carto.CLASSES]))
+
+
+def ramp_colours(name: str, count: int) -> tuple[str, ...]:
+    """So many colours of a named map, evenly spaced, as ``#rrggbb``.
+
+    Raises:
+        ArgumentError: no map has this name.
+
+    >>> ramp_colours("gray", 3), ramp_colours("burg_r", 2)
+    (('#000000', '#808080', '#ffffff'), ('#672044', '#ffc6c4'))
+    """
+    base, is_reversed = _base(name)
+    places = np.linspace(1, 0, count) if is_reversed else np.linspace(0, 1, count)
+    colours = (
+        _named(base)[np.rint(places * 255).astype(np.intp), :3]
+        if base in _NAMES
+        else _carto_at(base, places, said=name)
+    )
+    return tuple(f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in colours.tolist())
+
+
+def class_colours(name: str) -> tuple[str, ...]:
+    """The colours of a named palette for classes, as ``#rrggbb``; none where the name is that of a ramp or of nothing.
+
+    >>> class_colours("tab10")[:2], class_colours("viridis"), len(class_colours("Bold"))
+    (('#1f77b4', '#ff7f0e'), (), 11)
+    """
+    base = _base(name)[0]
+    if base in _carto.CLASSES:
+        return tuple(f"#{colour}" for colour in _carto.CLASSES[base].split())
+    return tuple(dict.fromkeys(ramp_colours(base, 256))) if base in _QUALITATIVE else ()
+
+
+def _base(text: str) -> tuple[str, bool]:
+    """The name of a table, and whether it is to be reversed."""
     name = text.strip().lower()
-    is_reversed = name.endswith("_r")
-    base = name.removesuffix("_r")
-    base = ALIASES.get(base, base)
-    if base not in _NAMES:
-        nearest = get_close_matches(base, colormap_names(), n=3)
-        hint = f"; did you mean {' or '.join(nearest)}?" if nearest else ""
-        raise _refusal(text, f"no map has this name{hint}")
-    reds_greens_blues = _table()[_NAMES.index(base)]
+    # As deck.gl's CARTO module calls those of ColorBrewer.
+    base = name.removesuffix("_r").removeprefix("cb_")
+    return ALIASES.get(base, base), name.endswith("_r")
+
+
+def _named(text: str) -> Colours:
+    base, is_reversed = _base(text)
+    reds_greens_blues = _matplotlibs(base) if base in _NAMES else _carto_at(base, np.linspace(0, 1, 256), said=text)
     colours = np.full((256, 4), 255, np.uint8)
-    colours[:, :3] = reds_greens_blues.T[::-1] if is_reversed else reds_greens_blues.T
+    colours[:, :3] = reds_greens_blues[::-1] if is_reversed else reds_greens_blues
     return colours
+
+
+def _matplotlibs(base: str) -> Colours:
+    return np.asarray(_table()[_NAMES.index(base)].T)
+
+
+def _carto_at(base: str, places: NDArray[np.float64], *, said: str) -> Colours:
+    """Shape (places, 3); the places reach from 0 to 1."""
+    text = _carto.RAMPS.get(base) or _carto.CLASSES.get(base)
+    if text is None:
+        nearest = get_close_matches(base, [*colormap_names(), *carto_names()], n=3)
+        hint = f"; did you mean {' or '.join(nearest)}?" if nearest else ""
+        raise _refusal(said, f"no map has this name{hint}")
+    stops = np.frombuffer(bytes.fromhex(text), np.uint8).reshape(-1, 3)
+    channels = [np.interp(places, np.linspace(0, 1, len(stops)), channel) for channel in stops.T.astype(np.float64)]
+    return np.rint(np.stack(channels, axis=1)).astype(np.uint8)
 
 
 @lru_cache(maxsize=1)

@@ -18,6 +18,7 @@ first band, whatever its type. NaN, masked pixels and nodata are transparent.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
@@ -43,6 +44,9 @@ _MOST_COLOURS: Final = 256
 _FEW_SHADES: Final = 16
 _MOST_LISTED: Final = 65_535
 _BYTE: Final = (0.0, 255.0)
+_KEY_COLOURS: Final = 9
+_MOST_KEYS: Final = 40
+_OPAQUE: Final = 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +64,9 @@ class Picture:
     """Whether it has few colours, each for something else: classes, not shades."""
     range: Range | None = None
     """The values that the ends of its colours stand for; None where colours stand for no range."""
+    key: str = ""
+    """What its colours stand for, for a legend: of a range nine colours from the least to the greatest value, as
+    hexadecimal digits with spaces between; of single values each with its colour, as ``1=00aa00``."""
 
 
 def draw(raster: Raster, target: Target) -> Picture:
@@ -110,44 +117,47 @@ def _draw_band(band: NDArray[Any], missing: Mask | None, raster: Raster, target:
     said = style.rescale[0] if style.rescale else colours.domain or raster.domain or _WHOLE_RANGES.get(band.dtype)
     span = settle(band, missing, said=said, target=target)
     if band.dtype == np.uint8 and missing is None and (span.low, span.high) == _BYTE:
-        return Picture(pixels=band, palette=colours.colours, range=span)
+        return Picture(pixels=band, palette=colours.colours, range=span, key=_ramp_key(name))
     numbers = _number(band, span)
     if missing is not None:
         numbers *= ~missing
-    return Picture(pixels=numbers, palette=_palette(name), range=span)
+    return Picture(pixels=numbers, palette=_palette(name), range=span, key=_ramp_key(name))
 
 
 def _draw_mask(band: NDArray[Any], missing: Mask | None) -> Picture:
     shown = band if missing is None else band & ~missing
-    return Picture(pixels=shown.astype(np.uint8), palette=_palette(DEFAULT)[:2], is_flat=True)
+    palette = _palette(DEFAULT)[:2]
+    return Picture(pixels=shown.astype(np.uint8), palette=palette, is_flat=True, key=_class_key({"True": palette[1]}))
 
 
 def _draw_gray(band: NDArray[Any], missing: Mask | None) -> Picture:
-    span = Range(low=_BYTE[0], high=_BYTE[1])
+    span, key = Range(low=_BYTE[0], high=_BYTE[1]), _ramp_key("gray")
     if missing is None and len(used_numbers(band)) <= _FEW_SHADES:
         # As numbers of gray colours, which a PNG packs to four bits or fewer.
-        return Picture(pixels=band, palette=read_colormap("gray").colours, is_flat=True, range=span)
+        return Picture(pixels=band, palette=read_colormap("gray").colours, is_flat=True, range=span, key=key)
     if missing is None:
-        return Picture(pixels=band[:, :, None], range=span)
+        return Picture(pixels=band[:, :, None], range=span, key=key)
     grays = band * ~missing
     # One byte a pixel where a shade is free to stand for nothing, two where all are taken.
     free = _free_number(grays)
     if free is None:
-        return Picture(pixels=np.dstack([grays, ~missing * np.uint8(255)]), range=span)
+        return Picture(pixels=np.dstack([grays, ~missing * np.uint8(255)]), range=span, key=key)
     grays += missing * np.uint8(free)
-    return Picture(pixels=grays[:, :, None], clear=(free,), range=span)
+    return Picture(pixels=grays[:, :, None], clear=(free,), range=span, key=key)
 
 
 def _draw_numbers(band: Pixels, missing: Mask | None, colours: Colours) -> Picture:
+    seen = band if missing is None else band[~missing]
+    key = _class_key({str(number): colours[number] for number in np.flatnonzero(np.bincount(seen.ravel())).tolist()})
     if missing is None:
-        return Picture(pixels=band, palette=colours, is_flat=True)
+        return Picture(pixels=band, palette=colours, is_flat=True, key=key)
     shown = band * ~missing
     hole = _free_number(shown)
     if hole is None:
-        return Picture(pixels=colours[band] * ~missing[:, :, None], is_flat=True)
+        return Picture(pixels=colours[band] * ~missing[:, :, None], is_flat=True, key=key)
     palette = colours.copy()
     palette[hole] = 0
-    return Picture(pixels=shown + missing * np.uint8(hole), palette=palette, is_flat=True)
+    return Picture(pixels=shown + missing * np.uint8(hole), palette=palette, is_flat=True, key=key)
 
 
 def _free_number(numbers: Pixels) -> int | None:
@@ -175,14 +185,35 @@ def _palette(colormap: str) -> Colours:
     return palette
 
 
+@lru_cache(maxsize=64)
+def _ramp_key(colormap: str) -> str:
+    ramp = read_colormap(colormap)
+    return " ".join(_digits(ramp.colours[number]) for number in np.linspace(0, 255, _KEY_COLOURS).round().astype(int))
+
+
+def _class_key(colours: Mapping[str, Colours]) -> str:
+    """Of transparent colours nobody asks what they mean; and a header must end somewhere."""
+    seen = [f"{value}={_digits(colour)}" for value, colour in colours.items() if colour[3]]
+    return " ".join(seen[:_MOST_KEYS])
+
+
+def _digits(colour: Colours) -> str:
+    return colour.tobytes().hex().removesuffix("ff") if colour[3] == _OPAQUE else colour.tobytes().hex()
+
+
+def _short(number: float) -> str:
+    return repr(number).removesuffix(".0")
+
+
 def _draw_classes(band: NDArray[Any], missing: Mask | None, classes: Classes) -> Picture:
     places = _find(band, classes.values)
     if missing is not None:
         places = np.where(missing, 0, places)
     palette = np.concatenate([np.zeros((1, 4), np.uint8), classes.colours])
+    key = _class_key(dict(zip(map(_short, classes.values.tolist()), classes.colours, strict=True)))
     if len(palette) <= _MOST_COLOURS:
-        return Picture(pixels=places.astype(np.uint8), palette=palette, is_flat=True)
-    return Picture(pixels=palette[places], is_flat=True)
+        return Picture(pixels=places.astype(np.uint8), palette=palette, is_flat=True, key=key)
+    return Picture(pixels=palette[places], is_flat=True, key=key)
 
 
 def _find(band: NDArray[Any], values: NDArray[np.float64]) -> NDArray[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -13,22 +14,25 @@ from fused_jupyter.formats.kinds import content, picture_format
 from fused_jupyter.formats.rasters.grids import pick_variable
 from fused_jupyter.formats.rasters.images import open_image
 from fused_jupyter.formats.rasters.placement import place
-from fused_jupyter.formats.rasters.raster import Raster, in_dtype
+from fused_jupyter.formats.rasters.raster import Mask, Raster, in_dtype, missing_pixels
 from fused_jupyter.formats.rasters.reading import to_raster
 
 if TYPE_CHECKING:
+    from fused_jupyter.formats.frame import TileFrame
     from fused_jupyter.formats.target import Target
 
 
 def encode_npy(value: Any, target: Target | None = None) -> bytes:
     """The values without their place; None is an array of no values.
 
-    For a tile, a raster that knows its place is cut to it. What a mask hides is NaN, and 0 or nodata in integers.
+    For a tile, a raster that knows its place is cut to it. What a mask hides is NaN, and 0 or nodata in integers. As
+    no number can say then what is missing, a second array follows on a tile where something is: booleans of shape
+    (height, width), which `numpy.load` gives when it is called again for the same open file.
 
     Raises:
         UdfSerializationError: Python objects in the array.
     """
-    array = _array_of(value, target)
+    array, missing = (_array_of(value), None) if target is None or target.tile is None else _on_tile(value, target)
     if array.dtype.hasobject:
         raise UdfSerializationError(
             f"The UDF returned an array of {array.dtype}, and NumPy's files hold no Python objects; give it one type,"
@@ -36,20 +40,48 @@ def encode_npy(value: Any, target: Target | None = None) -> bytes:
         )
     sink = BytesIO()
     np.save(sink, array, allow_pickle=False)
+    if missing is not None:
+        np.save(sink, missing, allow_pickle=False)
     return sink.getvalue()
 
 
-def _array_of(value: Any, target: Target | None) -> NDArray[Any]:
+def _array_of(value: Any) -> NDArray[Any]:
     if value is None:
         return np.empty(0)
+    value = value[0] if isinstance(value, tuple) else value
+    return _values_of(pick_variable(value) if hasattr(value, "dims") else value)
+
+
+def _on_tile(value: Any, target: Target) -> tuple[NDArray[Any], Mask | None]:
+    """The values, and where they are missing if they do not say so themselves."""
     value, bounds = value if isinstance(value, tuple) else (value, None)
     if hasattr(value, "dims"):
         value = pick_variable(value)
-    tile = None if target is None else target.tile
-    if tile is None or not (bounds is not None or _may_know_its_place(value)):
-        return _values_of(value)
+    if bounds is None and not _may_know_its_place(value):
+        raster = to_raster(value) if _has_pixels(value) else None
+        return _array_of(value), None if raster is None else _unsaid(raster, target)
+    tile: TileFrame | None = target.tile
     raster = to_raster(value if bounds is None else (value, bounds), tile)
-    return _filled(place(raster, tile), is_flat=getattr(value, "ndim", 3) == 2)
+    placed = place(raster, tile) if tile else raster
+    return _filled(placed, is_flat=getattr(value, "ndim", 3) == 2), _unsaid(placed, target)
+
+
+def _has_pixels(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind in "buif" and value.ndim in {2, 3}
+
+
+def _unsaid(raster: Raster, target: Target) -> Mask | None:
+    """What a picture of it leaves out, beside NaN."""
+    nodata = raster.nodata if target.style.nodata is None else target.style.nodata
+    missing = missing_pixels(replace(raster, nodata=nodata), slice(None))
+    if missing is None:
+        return None
+    is_told = raster.data.dtype.kind == "f" and not (missing & ~np.isnan(_hidden_as_nan(raster)).all(axis=0)).any()
+    return None if is_told or not missing.any() else missing
+
+
+def _hidden_as_nan(raster: Raster) -> NDArray[Any]:
+    return raster.data if raster.mask is None else np.where(raster.mask, np.nan, raster.data)
 
 
 def _may_know_its_place(value: Any) -> bool:

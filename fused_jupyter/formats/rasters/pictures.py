@@ -17,7 +17,9 @@ from fused_jupyter.formats.rasters.reading import to_raster
 from fused_jupyter.formats.target import Target, Written
 
 RANGE_HEADER: Final = "X-Fused-Rescale"
-"""The values that the ends of the colours stand for, as ``rescale`` takes them: enough to draw a legend."""
+"""The values that the ends of the colours stand for, as ``rescale`` takes them."""
+KEY_HEADER: Final = "X-Fused-Colors"
+"""What the colours stand for, see `Picture.key`. Twin: `HEADERS` in js/src/protocol.ts, whose legend reads both."""
 
 Writer = Callable[[Picture], bytes]
 
@@ -32,6 +34,12 @@ def encode_png(value: Any, target: Target | None = None) -> bytes | Written:
     if value is None:
         return transparent_png(TILE_SIDE, TILE_SIDE)
     return _encode(value, "png", _write_png, target)
+
+
+def draw_png(raster: Raster, target: Target) -> Written:
+    """The raster as it is placed, as PNG, with headers that say what its colours mean."""
+    written = _written(draw(raster, target), _write_png)
+    return written if isinstance(written, Written) else Written(body=written)
 
 
 def encode_jpg(value: Any, target: Target | None = None) -> bytes | Written:
@@ -73,11 +81,18 @@ def _encode(value: Any, name: str, write: Writer, target: Target | None) -> byte
             return body
     raster = to_raster(value, target.tile)
     picture = draw(raster if target.tile is None else place(raster, target.tile), target)
+    return _written(picture, write)
+
+
+def _written(picture: Picture, write: Writer) -> bytes | Written:
     body = write(picture)
-    if (span := picture.range) is None:
+    if not picture.key:
         return body
+    headers, span = {KEY_HEADER: picture.key}, picture.range
+    if span is None:
+        return Written(body=body, headers=headers)
     domain = (span.low, span.high) if span.is_settled_here else None
-    return Written(body=body, headers={RANGE_HEADER: str(span)}, domain=domain)
+    return Written(body=body, headers={RANGE_HEADER: str(span), **headers}, domain=domain)
 
 
 def _chart_as_png(value: Any) -> Any:

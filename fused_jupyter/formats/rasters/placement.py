@@ -21,6 +21,8 @@ _SAME: Final = 1e-6
 """Share of the tile's side by which bounds may differ and still be the tile's."""
 DEGREES: Final = 4326
 _METRES: Final = 3857
+_END: Final = 85.0511287798066
+"""Degrees of latitude where EPSG:3857 is cut to a square."""
 _FARTHEST_EAST: Final = 720.0
 """Degrees that a longitude may reach by counting on around the globe."""
 _FARTHEST_NORTH: Final = 180.0
@@ -29,6 +31,10 @@ _MARGIN: Final = 2
 """Pixels of the tile that are read beside it, for the interpolation at its edges."""
 _SAMPLES: Final = 4
 """Pixels across that are averaged for one pixel of the tile, at most: of more, every n-th is taken."""
+_CRISP: Final = 1024
+"""Pixels of the longer side that a whole raster is given in another projection, if it has fewer."""
+_FINER: Final = 8.0
+"""How many times as fine it may become."""
 _LARGE: Final = 2.6e6
 """Metres of a tile's side from which on a CRS made for a country may not cover it: up to zoom 3."""
 _FOR_GDAL: Final = {
@@ -106,7 +112,59 @@ def place(raster: Raster, tile: TileFrame) -> Raster:
     raster = replace(raster, data=near.of(raster.data), mask=mask, bounds=bounds)
     if epsg in {DEGREES, _METRES}:
         return _place_by_axes(raster, *_tile_axes(tile, epsg, bounds))
-    return _warp(raster, tile)
+    return _warp(raster, tile.mercator_bounds, (TILE_SIDE, TILE_SIDE))
+
+
+def place_in_mercator(raster: Raster, *, longest: int) -> tuple[Raster, Sides]:
+    """The whole raster in EPSG:3857, of about as many pixels, with its bounds there in metres.
+
+    What lies beyond 85.05 degrees, the end of that projection, is left out.
+
+    Args:
+        raster: with bounds.
+        longest: pixels that a side may have at most.
+
+    Raises:
+        UdfSerializationError: as `place`; or no part of it can be shown in EPSG:3857.
+    """
+    if raster.bounds is None or raster.misplaced:
+        raise UdfSerializationError(f"The array has no place on Earth: {raster.misplaced or 'it has no bounds'}")
+    epsg = _known_epsg(raster.bounds, raster.crs)
+    _, height, width = raster.data.shape
+    frame = _mercator_bounds(raster.bounds, raster.crs, epsg)
+    shape_yx = _mercator_shape(frame, (height, width), longest=longest, is_kept=epsg == _METRES)
+    if epsg == _METRES and shape_yx == (height, width):
+        return raster, frame
+    if epsg in {DEGREES, _METRES}:
+        return _place_by_axes(raster, *_axes(frame, shape_yx, epsg, raster.bounds)), frame
+    return _warp(raster, frame, shape_yx), frame
+
+
+def _mercator_bounds(bounds: Sides, crs: str, epsg: int | None) -> Sides:
+    if epsg == _METRES:
+        return bounds
+    if epsg != DEGREES:
+        if (box := _transform_bounds(crs, f"EPSG:{_METRES}", bounds)) is None:
+            raise UdfSerializationError(f"The array's bounds {list(bounds)} in {crs[:80]} have no place in EPSG:3857")
+        return box
+    west, south, east, north = bounds
+    y_of = [_EARTH_RADIUS * np.arctanh(np.sin(np.radians(np.clip(y, -_END, _END)))) for y in (south, north)]
+    if y_of[0] >= y_of[1]:
+        raise UdfSerializationError(f"The array's bounds {list(bounds)} lie beyond {_END:.2f} degrees, where maps end")
+    x_of = [_EARTH_RADIUS * np.radians(x) for x in (west, east)]
+    return (float(x_of[0]), float(y_of[0]), float(x_of[1]), float(y_of[1]))
+
+
+def _mercator_shape(frame: Sides, shape_yx: tuple[int, int], *, longest: int, is_kept: bool) -> tuple[int, int]:
+    height, width = shape_yx
+    if not is_kept:
+        # In the proportions that the projection gives them; and a few large pixels keep their edges.
+        ratio = (frame[3] - frame[1]) / (frame[2] - frame[0])
+        finer = min(_FINER, max(1.0, _CRISP / max(height, width)))
+        width = max(1, round(finer * np.sqrt(height * width / ratio)))
+        height = max(1, round(width * ratio))
+    factor = min(1.0, longest / max(height, width))
+    return max(1, round(height * factor)), max(1, round(width * factor))
 
 
 def _known_epsg(bounds: Sides, crs: str) -> int | None:
@@ -155,9 +213,13 @@ def _equal(bounds: Sides, frame: tuple[float, ...]) -> bool:
 
 def _tile_axes(tile: TileFrame, epsg: int, bounds: Sides) -> tuple[Floats, Floats]:
     """Coordinates of the tile's pixel centres in the raster's CRS: x by column, y by row."""
-    left, bottom, right, top = tile.mercator_bounds
-    steps = (np.arange(TILE_SIDE) + 0.5) / TILE_SIDE
-    xs, ys = left + steps * (right - left), top - steps * (top - bottom)
+    return _axes(tile.mercator_bounds, (TILE_SIDE, TILE_SIDE), epsg, bounds)
+
+
+def _axes(frame: Sides, shape_yx: tuple[int, int], epsg: int, bounds: Sides) -> tuple[Floats, Floats]:
+    left, bottom, right, top = frame
+    down, across = ((np.arange(size) + 0.5) / size for size in shape_yx)
+    xs, ys = left + across * (right - left), top - down * (top - bottom)
     if epsg == _METRES:
         return xs, ys
     longitudes = np.degrees(xs / _EARTH_RADIUS)
@@ -313,7 +375,7 @@ def _shrink_columns(
     return turned.transpose(0, 2, 1), None if turned_valid is None else turned_valid.transpose(0, 2, 1), columns
 
 
-def _warp(raster: Raster, tile: TileFrame) -> Raster:
+def _warp(raster: Raster, frame: Sides, shape_yx: tuple[int, int]) -> Raster:
     from rasterio.warp import Resampling, reproject
 
     bands, height, width = raster.data.shape
@@ -321,7 +383,7 @@ def _warp(raster: Raster, tile: TileFrame) -> Raster:
     place_of = {
         "src_transform": transform_of(raster.bounds or (0, 0, 1, 1), (height, width)),
         "src_crs": raster.crs,
-        "dst_transform": transform_of(tile.mercator_bounds, (TILE_SIDE, TILE_SIDE)),
+        "dst_transform": transform_of(frame, shape_yx),
         "dst_crs": f"EPSG:{_METRES}",
     }
     nodata = np.nan if is_measurement else None
@@ -329,10 +391,10 @@ def _warp(raster: Raster, tile: TileFrame) -> Raster:
     if is_measurement:
         data, valid = _measured(raster)
         source = source if valid is None else np.where(valid, data, np.nan).astype(source.dtype)
-    target = np.full((bands, TILE_SIDE, TILE_SIDE), np.nan if is_measurement else 0, source.dtype)
+    target = np.full((bands, *shape_yx), np.nan if is_measurement else 0, source.dtype)
     resampling = Resampling.bilinear if is_measurement else Resampling.nearest
     reproject(source, target, resampling=resampling, src_nodata=nodata, dst_nodata=nodata, **place_of)
-    covered = np.zeros((TILE_SIDE, TILE_SIDE), np.uint8)
+    covered = np.zeros(shape_yx, np.uint8)
     has_mask = raster.mask is not None and not is_measurement
     solid = ~np.asarray(raster.mask).any(axis=0) if has_mask else np.ones((height, width), np.bool_)
     reproject(solid.astype(np.uint8), covered, resampling=Resampling.nearest, **place_of)

@@ -18,7 +18,7 @@ from fused_jupyter.server_ext.hosted.handler import HostedHandler
 from fused_jupyter.server_ext.hosted.multipart import FormReader
 from fused_jupyter.server_ext.hosted.sending import send_file
 from fused_jupyter.server_ext.policy import may_execute
-from fused_jupyter.server_ext.requests import first
+from fused_jupyter.wire.http.requests import first
 
 _FORM_BYTES = 65_536
 """What a form may have around its file."""

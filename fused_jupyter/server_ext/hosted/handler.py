@@ -9,7 +9,7 @@ import orjson
 
 from fused_jupyter.errors import ArgumentError
 from fused_jupyter.server_ext.base import FusedHandler
-from fused_jupyter.server_ext.requests import first
+from fused_jupyter.wire.http.requests import first
 
 
 class HostedHandler(FusedHandler):

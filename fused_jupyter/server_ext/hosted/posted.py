@@ -11,7 +11,7 @@ import orjson
 
 from fused_jupyter.errors import ArgumentError
 from fused_jupyter.server_ext.hosted.handler import json_object
-from fused_jupyter.server_ext.requests import Query, first
+from fused_jupyter.wire.http.requests import Query, first
 
 MAX_BODY = 3_500_000
 """Bytes. Code and arguments travel in the header of a frame; a client sends tables as text."""

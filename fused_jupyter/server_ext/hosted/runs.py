@@ -14,16 +14,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fused_jupyter.errors import ArgumentError, FusedError
-from fused_jupyter.server_ext.content import file_name
 from fused_jupyter.server_ext.hosted.handler import HostedHandler
 from fused_jupyter.server_ext.hosted.polling import Polling
 from fused_jupyter.server_ext.hosted.posted import Posted
 from fused_jupyter.server_ext.hosts import Hosts
-from fused_jupyter.server_ext.metadata import metadata_of_failure
 from fused_jupyter.server_ext.policy import may_execute
-from fused_jupyter.server_ext.requests import Query, client_of, make_run, parse_tile
-from fused_jupyter.server_ext.responses import Answer, run_headers
 from fused_jupyter.wire import Run
+from fused_jupyter.wire.http.content import file_name
+from fused_jupyter.wire.http.metadata import metadata_of_failure
+from fused_jupyter.wire.http.requests import Query, client_of, make_run, parse_tile
+from fused_jupyter.wire.http.responses import Answer, run_headers
 
 RUN_ID_HEADER = "Fused-Run-Id"
 

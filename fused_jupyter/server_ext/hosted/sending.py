@@ -14,8 +14,8 @@ from typing import BinaryIO
 from tornado.web import RequestHandler
 
 from fused_jupyter.errors import MissingFileError
-from fused_jupyter.server_ext.content import content_headers
-from fused_jupyter.server_ext.ranges import parse_range
+from fused_jupyter.wire.http.content import content_headers
+from fused_jupyter.wire.http.ranges import parse_range
 
 _PIECE = 1 << 20
 

@@ -32,7 +32,8 @@ MEDIA_TYPES = {
 }
 """Every format → its media type, those first that are asked for most. Twin: formats/catalog.py."""
 
-_DRAWN = ("png", "webp", "jpg", "gif", "avif", "geojson")
+_DRAWN = ("png", "mvt")
+"""Twin: js/src/tiles/address.ts."""
 
 DEEPEST_ZOOM = 22
 
@@ -96,7 +97,7 @@ class Entry:
 
     @property
     def drawn(self) -> tuple[str, ...]:
-        """Formats of its tiles that a page's own map draws, the best first; none where it gives no tiles."""
+        """Formats of its tiles that a map asks for; none where it gives no tiles."""
         return () if self.spatial is None else tuple(name for name in _DRAWN if name in self.formats)
 
     @property

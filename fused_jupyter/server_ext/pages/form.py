@@ -11,7 +11,7 @@ import orjson
 from fused_jupyter.server_ext.pages.entry import Entry
 from fused_jupyter.server_ext.pages.html import new
 from fused_jupyter.server_ext.pages.parameters import example_of, types_of
-from fused_jupyter.server_ext.requests import RESERVED
+from fused_jupyter.wire.http.requests import RESERVED
 
 Schema = Mapping[str, Any]
 

@@ -48,6 +48,7 @@ _LOOKS: tuple[tuple[str, str, str, str], ...] = (
     ("/udfs/{udf}", "show_udf", "One UDF", _JSON),
     ("/udfs.html", "udfs_page", "All UDFs, for people", "text/html"),
     ("/udfs/{udf}.html", "page_of_udf", "One UDF, for people: a form, its result, snippets", "text/html"),
+    ("/udfs/{udf}/map", "map_of_udf", "One UDF, for people: a map that fills the page", "text/html"),
     ("/openapi.json", "openapi", "This document", _JSON),
     ("/run/tiles/{udf}/tilejson.json", "tilejson", "TileJSON 3.0 of a UDF", _JSON),
     ("/wmts", "wmts", "WMTS 1.0.0 with parameters in the query", "text/xml"),

@@ -16,6 +16,7 @@ from fused_jupyter.server_ext.pages.assets import ASSETS, VERSION
 from fused_jupyter.server_ext.pages.entry import entries_of, owned
 from fused_jupyter.server_ext.pages.openapi import document_of_owner
 from fused_jupyter.server_ext.pages.page import Place, list_page, udf_page
+from fused_jupyter.server_ext.pages.page import policy as page_policy
 from fused_jupyter.server_ext.pages.sending import (
     as_query,
     passed_on,
@@ -24,9 +25,11 @@ from fused_jupyter.server_ext.pages.sending import (
     send_page,
     send_tilejson,
 )
+from fused_jupyter.server_ext.pages.viewer import map_page
+from fused_jupyter.server_ext.pages.viewer import policy as map_policy
 from fused_jupyter.server_ext.pages.wmts import TileRequest, arguments_for, asks_for_tile, standard_parameters
 from fused_jupyter.server_ext.policy import may_execute
-from fused_jupyter.server_ext.requests import first
+from fused_jupyter.wire.http.requests import first
 
 _TITLE = "fused-jupyter"
 _DESCRIPTIONS = (("OpenAPI", "../openapi.json"), ("WMTS", "../wmts/1.0.0/WMTSCapabilities.xml"))
@@ -64,10 +67,29 @@ class UdfPageHandler(PageHandler):
             nonce=nonce,
             links=(("all UDFs", "../udfs.html"), *_DESCRIPTIONS),
             wmts="../wmts/1.0.0/WMTSCapabilities.xml",
+            map=f"{udf}/map",
             is_owner=True,
         )
         # Without its own address, plain HTTP has nothing that tells this page's requests from those of other sites.
-        send_page(self, udf_page(owned(host.udfs[udf], root="../"), place), nonce=nonce, referrer="same-origin")
+        send_page(
+            self, udf_page(owned(host.udfs[udf], root="../"), place), policy=page_policy(nonce), referrer="same-origin"
+        )
+
+    head = get
+
+
+class MapPageHandler(PageHandler):
+    """`GET|HEAD fused/udfs/<udf>/map`: one UDF as nothing but a map; arguments and place are in the page's address."""
+
+    @may_execute
+    async def get(self, udf: str) -> None:
+        """Parameters as a panel, a legend, what lies under the pointer, an address to send on."""
+        host = await self.hosts.find(udf, None)
+        nonce = secrets.token_urlsafe(16)
+        links = (("form", f"../{udf}.html"), ("all UDFs", "../../udfs.html"))
+        place = Place(assets="../../pages/", nonce=nonce, links=links, is_owner=True)
+        page = map_page(owned(host.udfs[udf], root="../../"), place, root="../../")
+        send_page(self, page, policy=map_policy(nonce), referrer="same-origin")
 
     head = get
 
@@ -84,7 +106,7 @@ class ListPageHandler(PageHandler):
         place = Place(assets="pages/", nonce=nonce, links=links, is_owner=True)
         addresses = [f"udfs/{entry.name}.html" for entry in entries]
         page = list_page(entries, place, title="UDFs", addresses=addresses)
-        send_page(self, page, nonce=nonce, referrer="same-origin")
+        send_page(self, page, policy=page_policy(nonce), referrer="same-origin")
 
     head = get
 
@@ -182,6 +204,7 @@ _NAME = r"([^/.]+)"
 
 ROUTES = [
     (rf"/fused/udfs/{_NAME}\.html", UdfPageHandler),
+    (rf"/fused/udfs/{_NAME}/map", MapPageHandler),
     (r"/fused/udfs\.html", ListPageHandler),
     (r"/fused/pages/([0-9a-f]{12})/([a-z]+\.[a-z]+)", AssetHandler),
     (r"/fused/openapi\.json", OpenApiHandler),

@@ -11,7 +11,6 @@ from fused_jupyter.server_ext.pages.assets import VERSION
 from fused_jupyter.server_ext.pages.entry import Entry
 from fused_jupyter.server_ext.pages.form import form
 from fused_jupyter.server_ext.pages.html import data, document, new
-from fused_jupyter.server_ext.pages.tilejson import view_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +24,8 @@ class Place:
     links: tuple[tuple[str, str], ...] = ()
     """Text and address of what else there is."""
     wmts: str = ""
+    map: str = ""
+    """The way to the page that is all map."""
     is_owner: bool = False
 
 
@@ -106,22 +107,9 @@ def _result() -> list[Element]:
 
 
 def _map() -> Element:
-    buttons = [
-        new("button", sign, type="button", data_zoom=step, aria_label=name)
-        for sign, step, name in (("+", 1, "zoom in"), ("\u2212", -1, "zoom out"))
-    ]
-    canvas = new(
-        "div",
-        new("div", buttons, class_="buttons"),
-        new("p", class_="where"),
-        class_="map",
-        id="map",
-        tabindex=0,
-        role="application",
-        aria_label="Map; arrow keys move it, + and - zoom",
-    )
-    note = new("p", id="map-note", role="status")
-    return new("section", new("h2", "Map"), canvas, note, id="map-section", hidden=True, aria_label="Map")
+    link = new("a", "in a page of its own", id="map-link", target="_blank", rel="noopener")
+    heading = new("h2", "Map ", new("small", link))
+    return new("section", heading, new("div", id="map"), id="map-section", hidden=True, aria_label="Map")
 
 
 def _snippets() -> Element:
@@ -146,11 +134,10 @@ def _told(entry: Entry, place: Place) -> dict[str, Any]:
         "name": entry.name,
         "file": entry.file,
         "tiles": entry.tiles if entry.drawn else None,
-        "drawn": ",".join(entry.drawn),
         "first": "json" if "json" in entry.formats else entry.formats[0],
         "spatial": entry.spatial,
         "zooms": entry.zooms,
-        "view": view_of(entry),
+        "map": place.map,
         "wmts": place.wmts,
         "is_owner": place.is_owner,
     }

@@ -9,7 +9,7 @@ import orjson
 
 from fused_jupyter.server_ext.pages.answers import Json
 from fused_jupyter.server_ext.pages.entry import Entry
-from fused_jupyter.server_ext.requests import RESERVED
+from fused_jupyter.wire.http.requests import RESERVED
 
 BOUNDS = {
     "type": "string",

@@ -13,10 +13,9 @@ from fused_jupyter.server_ext.base import FusedHandler
 from fused_jupyter.server_ext.hosts import Host
 from fused_jupyter.server_ext.pages.entry import Entry
 from fused_jupyter.server_ext.pages.fields import fields_of
-from fused_jupyter.server_ext.pages.page import policy
 from fused_jupyter.server_ext.pages.tilejson import VECTOR_FORMATS, sample_tile, tilejson
 from fused_jupyter.server_ext.pages.wmts import NEEDED, capabilities, exception_report, standard_parameters
-from fused_jupyter.server_ext.requests import client_of, first, make_run, tile_extension
+from fused_jupyter.wire.http.requests import client_of, first, make_run, tile_extension
 
 _NOT_PASSED_ON = frozenset({"", "format", "kernel", "token", "_xsrf"})
 _NAMES_OF_FORMATS = ("", "format", "dtype_out_raster", "dtype_out_vector")
@@ -25,10 +24,17 @@ _PATIENCE_SECONDS = 2.0
 Query = Mapping[str, Sequence[bytes]]
 
 
-def send_page(handler: FusedHandler, page: bytes, *, nonce: str, referrer: str) -> None:
-    """Respond with a page of ours."""
+def send_page(handler: FusedHandler, page: bytes, *, policy: str, referrer: str) -> None:
+    """Respond with a page of ours.
+
+    Args:
+        handler: of the request.
+        page: the HTML.
+        policy: what its browser is to let it do.
+        referrer: whom it is to tell its address.
+    """
     handler.set_header("Content-Type", "text/html; charset=utf-8")
-    handler.set_header("Content-Security-Policy", policy(nonce))
+    handler.set_header("Content-Security-Policy", policy)
     handler.set_header("X-Content-Type-Options", "nosniff")
     handler.set_header("Referrer-Policy", referrer)
     handler.set_header("Cache-Control", "no-store")

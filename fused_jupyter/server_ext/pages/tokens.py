@@ -11,6 +11,7 @@ from fused_jupyter.errors import ShareError
 from fused_jupyter.server_ext.pages.openapi import document_of_token
 from fused_jupyter.server_ext.pages.opened import Opened
 from fused_jupyter.server_ext.pages.page import Place, list_page, udf_page
+from fused_jupyter.server_ext.pages.page import policy as page_policy
 from fused_jupyter.server_ext.pages.sending import (
     as_query,
     passed_on,
@@ -19,6 +20,8 @@ from fused_jupyter.server_ext.pages.sending import (
     send_page,
     send_tilejson,
 )
+from fused_jupyter.server_ext.pages.viewer import map_page
+from fused_jupyter.server_ext.pages.viewer import policy as map_policy
 from fused_jupyter.server_ext.pages.wmts import TileRequest, arguments_for, asks_for_tile, standard_parameters
 from fused_jupyter.server_ext.shared.guard import NOTHING
 from fused_jupyter.server_ext.shared.handler import SharedHandler, may_open
@@ -66,8 +69,25 @@ class SharedPageHandler(_DescribedHandler):
         root, nonce = "../" if udf else "", secrets.token_urlsafe(16)
         described = (("TileJSON", "tilejson.json"), ("WMTS", root + _WMTS)) if entry.spatial is not None else ()
         links = (*([("all UDFs", root)] if udf else []), ("OpenAPI", f"{root}openapi.json"), *described)
-        place = Place(assets=f"{root}../pages/", nonce=nonce, links=links, wmts=root + _WMTS)
-        send_page(self, udf_page(entry, place), nonce=nonce, referrer="no-referrer")
+        place = Place(assets=f"{root}../pages/", nonce=nonce, links=links, wmts=root + _WMTS, map="map")
+        send_page(self, udf_page(entry, place), policy=page_policy(nonce), referrer="no-referrer")
+
+    head = get
+
+
+class SharedMapHandler(_DescribedHandler):
+    """`GET|HEAD fused/<token>/map`, `fused/<token>/<udf>/map`: one UDF as nothing but a map."""
+
+    @may_open
+    async def get(self, token: str, udf: str | None = None) -> None:
+        """Parameters as a panel, a legend, what lies under the pointer, an address to send on."""
+        del token
+        opened = await self.opened()
+        root, nonce = "../" if udf else "", secrets.token_urlsafe(16)
+        entry = opened.entry(udf or "", below=root)
+        place = Place(assets=f"{root}../pages/", nonce=nonce, links=(("form", "page"),))
+        page = map_page(entry, place, root=f"{root}../")
+        send_page(self, page, policy=map_policy(nonce), referrer="no-referrer")
 
     head = get
 
@@ -89,7 +109,7 @@ class SharedListHandler(_DescribedHandler):
         place = Place(assets="../pages/" if slash else "pages/", nonce=nonce, links=links)
         entries = opened.entries(below="")
         page = list_page(entries, place, title=opened.title, addresses=[f"{below}{each.name}/page" for each in entries])
-        send_page(self, page, nonce=nonce, referrer="no-referrer")
+        send_page(self, page, policy=page_policy(nonce), referrer="no-referrer")
 
     head = get
 
@@ -159,8 +179,10 @@ ROUTES = [
     (rf"/fused/{_ANY}/wmts", SharedWmtsHandler),
     (rf"/fused/{_ANY}/wmts/(?:1\.0\.0/)?WMTSCapabilities\.xml", SharedCapabilitiesHandler),
     (rf"/fused/{_ONE}/(?:page)?", SharedPageHandler),
+    (rf"/fused/{_ONE}/map", SharedMapHandler),
     (rf"/fused/{_ONE}/tilejson\.json", SharedTileJsonHandler),
     (rf"/fused/{_MANY}(/?)", SharedListHandler),
     (rf"/fused/{_MANY}/{_UDF}/(?:page)?", SharedPageHandler),
+    (rf"/fused/{_MANY}/{_UDF}/map", SharedMapHandler),
     (rf"/fused/{_MANY}/{_UDF}/tilejson\.json", SharedTileJsonHandler),
 ]

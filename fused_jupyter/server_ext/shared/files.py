@@ -7,9 +7,9 @@ from typing import Any
 from tornado.httputil import HTTPInputError, parse_body_arguments
 
 from fused_jupyter.errors import ArgumentError, ShareError
-from fused_jupyter.server_ext.requests import parse_body, parse_tile
 from fused_jupyter.server_ext.shared.guard import NOTHING
 from fused_jupyter.server_ext.shared.handler import SharedHandler, may_open
+from fused_jupyter.wire.http.requests import parse_body, parse_tile
 
 
 class SharedFileHandler(SharedHandler):

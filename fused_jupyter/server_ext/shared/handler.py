@@ -13,9 +13,9 @@ from tornado import web
 
 from fused_jupyter.errors import FusedError, ShareError
 from fused_jupyter.server_ext.base import FusedHandler
-from fused_jupyter.server_ext.requests import MAX_BODY
-from fused_jupyter.server_ext.responses import error_body, redacted
 from fused_jupyter.server_ext.shared.guard import NOTHING, Guard
+from fused_jupyter.wire.http.requests import MAX_BODY
+from fused_jupyter.wire.http.responses import error_body, redacted
 
 P = ParamSpec("P")
 H = TypeVar("H", bound="SharedHandler")

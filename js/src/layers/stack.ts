@@ -1,187 +1,166 @@
-/** Keeps MapLibre's sources and style layers equal to the trait `layers`. */
+/** Keeps what the map draws equal to the trait `layers` and to what the user chose in the layer panel. */
 
-import type {
-  FilterSpecification,
-  LayerSpecification,
-  Map as MapLibreMap,
-  RasterSourceSpecification,
-  RasterTileSource,
-  VectorSourceSpecification,
-  VectorTileSource,
-} from "maplibre-gl";
-import type { Kind, LayerSpec, Params } from "../protocol";
-import { type TileId, tileTemplate } from "../tiles/address";
-import type { TileFeed } from "../tiles/feed";
-import type { KindFinder } from "../tiles/kinds";
+import type { Map as MapLibreMap } from "maplibre-gl";
+import type { FileSpec, LayerSpec, LayerState, Model, Params } from "../protocol";
+import type { Looks } from "../style/looks";
+import type { TileId } from "../tiles/address";
+import { Contents } from "./contents";
+import { Drawn } from "./drawn";
+import { asTiles, FileLayers } from "./file";
+import { FEATURES, HeldLayers, IMAGES } from "./held";
+import { withStates } from "./states";
+import { type TileContext, TiledLayers } from "./tiled";
 
-type TiledSource = RasterTileSource | VectorTileSource;
+export { isOurs } from "./drawn";
 
-/** The name of the layer inside our vector tiles; the twin is the MVT writer in fused_jupyter/formats. */
-const SOURCE_LAYER = "udf";
-/** All our ids begin so; a basemap's may be anything else. */
-const PREFIX = "fused:";
-
-const GEOMETRY_TYPES: Record<string, string[]> = {
-  fill: ["Polygon", "MultiPolygon"],
-  line: ["LineString", "MultiLineString", "Polygon", "MultiPolygon"],
-  circle: ["Point", "MultiPoint"],
-};
-const STYLE_TYPES: Record<Kind, string[]> = { raster: ["raster"], vector: Object.keys(GEOMETRY_TYPES) };
-const OPACITIES: Record<string, string[]> = {
-  raster: ["raster-opacity"],
-  fill: ["fill-opacity"],
-  line: ["line-opacity"],
-  circle: ["circle-opacity", "circle-stroke-opacity"],
-};
+/** Draws the layers of one type. */
+export interface Room<S extends LayerSpec> {
+  /** Draws a layer, or what has changed in it. */
+  place(spec: S, params: Params): void;
+  /** The layer is gone, or of another type now. */
+  forget(name: string): void;
+  /** Loads again what failed. */
+  refresh?(name: string, tiles: TileId[]): void;
+  /** Addresses of what the layer would load here and now. */
+  urlsInView?(spec: S, params: Params, map: MapLibreMap): string[];
+}
 
 export interface LayerContext {
   map: MapLibreMap;
-  feed: TileFeed;
-  kinds: KindFinder;
-  root: string;
-  kernelId: string;
-  /** Scheme of the URLs under which MapLibre asks our feed for tiles. */
-  protocol: string;
-}
-
-interface Shown {
-  /** What the source was made of; another value means another source. */
-  source: string;
-  styles: LayerSpecification[];
+  model: Model;
+  looks: Looks;
+  /** Null where there is no server: then layers of UDFs are not drawn. */
+  tiles: TileContext | null;
+  /** Calls back when the stack begins or ends to wait for data. */
+  changed: () => void;
+  /** Tells the user. */
+  complain: (note: string) => void;
+  signal: AbortSignal;
 }
 
 export class LayerStack {
   #specs: LayerSpec[] = [];
+  #states: LayerState[] = [];
   #params: Params = {};
-  #generation = 0;
-  readonly #shown = new Map<string, Shown>();
+  /** The types of the layers that are placed. */
+  readonly #types = new Map<string, LayerSpec["type"]>();
+  /** File layers that are drawn as tiles, by name, with the version that is. */
+  readonly #tiled = new Map<string, string>();
+  readonly #drawn: Drawn;
+  readonly #contents: Contents;
+  readonly #rooms: Partial<Record<LayerSpec["type"], Room<LayerSpec>>>;
 
-  constructor(private readonly context: LayerContext) {}
+  constructor(private readonly context: LayerContext) {
+    const { looks, map, model, signal, tiles, complain } = context;
+    this.#drawn = new Drawn(map, looks);
+    this.#contents = new Contents(model, signal);
+    const changed = () => this.#changed();
+    this.#rooms = {
+      features: new HeldLayers(this.#drawn, FEATURES, this.#contents, changed, complain) as Room<LayerSpec>,
+      image: new HeldLayers(this.#drawn, IMAGES, this.#contents, changed, complain) as Room<LayerSpec>,
+    };
+    if (!tiles) return;
+    const becomeTiles = (spec: FileSpec) => this.#becomeTiles(spec);
+    const files = new FileLayers(this.#drawn, { ...tiles, map, signal }, becomeTiles, changed);
+    this.#rooms.tiles = new TiledLayers(this.#drawn, tiles, () => this.#place()) as Room<LayerSpec>;
+    this.#rooms.file = files as Room<LayerSpec>;
+  }
 
-  update(specs: LayerSpec[], params: Params): void {
-    const gone = this.#specs.filter(({ name }) => !specs.some((spec) => spec.name === name));
+  /** Whether it waits for data from Python. */
+  get isBusy(): boolean {
+    return this.#contents.isBusy;
+  }
+
+  /** What Python holds under that name; null where nobody answers. */
+  ask(digest: string): Promise<ArrayBuffer | null> {
+    return this.#contents.ask(digest);
+  }
+
+  /** The layers as they are seen, the lowest first. */
+  get shown(): LayerSpec[] {
+    return withStates(this.#specs, this.#states);
+  }
+
+  /** The same, with file layers that are drawn as tiles as such. */
+  get drawn(): LayerSpec[] {
+    return this.shown.map((spec) => this.#asDrawn(spec));
+  }
+
+  update(specs: LayerSpec[], params: Params, states: LayerState[] = []): void {
     this.#specs = specs;
+    this.#states = states;
     this.#params = params;
-    for (const { name } of gone) this.#forget(name);
-    for (const spec of specs) this.#place(spec);
-    this.#order();
+    this.#place();
+  }
+
+  /** Draws again what looks otherwise now. */
+  restyle(): void {
+    this.#place();
   }
 
   /** Asks again for tiles that failed. */
   refresh(name: string, tiles: TileId[]): void {
-    if (this.#shown.has(name)) this.context.map.refreshTiles(sourceId(name), tiles);
-    else this.askKindsAgain();
+    const type = this.#types.get(name);
+    if (type === "tiles" && !this.#drawn.has(name)) this.askKindsAgain();
+    else if (type) this.#rooms[type]?.refresh?.(name, tiles);
   }
 
   /** Layers whose first tile failed or was empty still have no kind. */
   askKindsAgain(): void {
-    this.context.kinds.forgetFailures();
-    for (const spec of this.#specs) if (!this.#shown.has(spec.name)) this.#place(spec);
-    this.#order();
+    this.context.tiles?.kinds.forgetFailures();
+    this.#place((spec) => spec.type === "tiles" && !this.#drawn.has(spec.name));
   }
 
-  #place(spec: LayerSpec): void {
-    const { kinds, feed } = this.context;
-    const kind = spec.kind === "auto" ? kinds.known(spec) : spec.kind;
-    if (kind) this.#show(spec, kind);
-    else feed.point(spec.name, this.#template(spec, null));
-    if (spec.kind === "auto") kinds.ask(spec, this.#template(spec, null), () => this.update(this.#specs, this.#params));
+  /** Addresses of what the view would need with other values; nothing of layers that these do not change. */
+  urlsInView(params: Params): string[] {
+    return this.drawn.flatMap((spec) => {
+      const urls = (values: Params) => this.#rooms[spec.type]?.urlsInView?.(spec, values, this.context.map) ?? [];
+      const now = new Set(urls(this.#params));
+      return spec.visible ? urls(params).filter((url) => !now.has(url)) : [];
+    });
   }
 
-  #template(spec: LayerSpec, kind: Kind | null): string {
-    const { root, kernelId } = this.context;
-    return tileTemplate(root, spec, { shared: this.#params, kernelId, kind });
-  }
-
-  #show(spec: LayerSpec, kind: Kind): void {
-    const { map, feed, protocol } = this.context;
-    const hasMoved = feed.point(spec.name, this.#template(spec, kind));
-    if (hasMoved) this.#generation += 1;
-    // The number makes the URL new for MapLibre's own caches too.
-    const tiles = [`${protocol}://tiles/${encodeURIComponent(spec.name)}/{z}/{x}/{y}?${this.#generation}`];
-    const source = sourceOf(spec, kind);
-    const styles = STYLE_TYPES[kind].map((type) => styleOf(spec, type));
-    const shown = this.#shown.get(spec.name);
-    if (shown?.source !== JSON.stringify(source)) {
-      this.#remove(spec.name);
-      map.addSource(sourceId(spec.name), { ...source, tiles });
-      for (const style of styles) map.addLayer(style);
-    } else {
-      if (hasMoved) map.getSource<TiledSource>(sourceId(spec.name))?.setTiles(tiles);
-      for (const [i, style] of styles.entries()) restyle(map, shown.styles[i], style);
+  #place(wants: (spec: LayerSpec) => boolean = () => true): void {
+    if (!this.#drawn.isReady) {
+      void this.#drawn.ready().then(() => this.#place());
+      return;
     }
-    this.#shown.set(spec.name, { source: JSON.stringify(source), styles });
+    const specs = this.drawn;
+    for (const [name, type] of this.#types) {
+      if (specs.every((spec) => spec.name !== name || spec.type !== type)) this.#forget(name, type);
+    }
+    for (const spec of specs) {
+      if (!wants(spec)) continue;
+      this.#types.set(spec.name, spec.type);
+      this.#rooms[spec.type]?.place(spec, this.#params);
+    }
+    this.#drawn.order(specs.map(({ name }) => name));
   }
 
-  #forget(name: string): void {
-    this.#remove(name);
-    this.context.feed.remove(name);
-    this.context.kinds.forget(name);
+  #asDrawn(spec: LayerSpec): LayerSpec {
+    const isTiled = spec.type === "file" && this.#tiled.get(spec.name) === keyOf(spec);
+    return isTiled ? asTiles(spec) : spec;
   }
 
-  #remove(name: string): void {
-    const shown = this.#shown.get(name);
-    if (!shown) return;
-    this.#shown.delete(name);
-    for (const { id } of shown.styles) this.context.map.removeLayer(id);
-    this.context.map.removeSource(sourceId(name));
+  #becomeTiles(spec: FileSpec): void {
+    this.#tiled.set(spec.name, keyOf(spec));
+    this.#place();
   }
 
-  /** The first layer lies lowest. */
-  #order(): void {
-    const { map } = this.context;
-    const wanted = this.#specs.flatMap(({ name }) => this.#shown.get(name)?.styles.map(({ id }) => id) ?? []);
-    const present = map.getLayersOrder().filter(isOurs);
-    if (wanted.join("\n") !== present.join("\n")) for (const id of wanted) map.moveLayer(id);
+  #forget(name: string, type: LayerSpec["type"]): void {
+    this.#types.delete(name);
+    this.#rooms[type]?.forget(name);
+    this.#drawn.remove(name);
+    this.#drawn.looks.forget(name);
+  }
+
+  #changed(): void {
+    if (this.context.signal.aborted) return;
+    this.#drawn.order(this.shown.map(({ name }) => name));
+    this.context.changed();
   }
 }
 
-/** Whether a source or style layer is ours, and so stays when the basemap changes. */
-export function isOurs(id: string): boolean {
-  return id.startsWith(PREFIX);
-}
-
-function sourceId(name: string): string {
-  return PREFIX + name;
-}
-
-function sourceOf(spec: LayerSpec, kind: Kind): RasterSourceSpecification | VectorSourceSpecification {
-  const common = { minzoom: spec.min_zoom, maxzoom: spec.max_zoom, ...(spec.bounds && { bounds: spec.bounds }) };
-  // MapLibre draws vector tiles at 512 px only.
-  return kind === "raster" ? { type: "raster", tileSize: spec.tile_size, ...common } : { type: "vector", ...common };
-}
-
-function styleOf(spec: LayerSpec, type: string): LayerSpecification {
-  const geometryTypes = GEOMETRY_TYPES[type];
-  const vector = geometryTypes && {
-    "source-layer": SOURCE_LAYER,
-    filter: ["match", ["geometry-type"], geometryTypes, true, false] as FilterSpecification,
-  };
-  return {
-    id: `${sourceId(spec.name)}:${type}`,
-    type,
-    source: sourceId(spec.name),
-    ...vector,
-    paint: withOpacity(spec.paint[type] ?? {}, type, spec.opacity),
-    layout: { visibility: spec.visible ? "visible" : "none" },
-  } as LayerSpecification;
-}
-
-function withOpacity(paint: Record<string, unknown>, type: string, opacity: number): Record<string, unknown> {
-  const faded = { ...paint };
-  for (const property of OPACITIES[type] ?? []) {
-    const own = paint[property] ?? 1;
-    faded[property] = typeof own === "number" ? own * opacity : ["*", opacity, own];
-  }
-  return faded;
-}
-
-function restyle(map: MapLibreMap, old: LayerSpecification | undefined, style: LayerSpecification): void {
-  const before = (old?.paint ?? {}) as Record<string, unknown>;
-  const after = (style.paint ?? {}) as Record<string, unknown>;
-  for (const property of new Set([...Object.keys(before), ...Object.keys(after)])) {
-    if (JSON.stringify(before[property]) === JSON.stringify(after[property])) continue;
-    map.setPaintProperty(style.id, property as never, after[property] as never);
-  }
-  map.setLayoutProperty(style.id, "visibility", style.layout?.visibility ?? "visible");
+function keyOf({ udf, version }: FileSpec): string {
+  return `${udf} ${version}`;
 }

@@ -1,7 +1,10 @@
 /** Where the Jupyter server is, and how a page may talk to it. */
 
+import { HEADERS, ROUTES } from "../protocol";
+
 const PING_TIMEOUT = 1500; // ms
 const PING_WAITS = [300, 900]; // ms before the second and the third try
+const START_WAITS = [...PING_WAITS, 2000, 3000]; // ms; a server that knows no such kernel may do so when that has started
 
 /** What the page tells of its server. */
 export interface Page {
@@ -39,9 +42,22 @@ export function resolveRoot(explicit: string, page: Page): string | null {
   return root.href.endsWith("/") ? root.href : `${root.href}/`;
 }
 
-/** Requests of one map to one root; knows which headers they need. */
-export class Server {
-  /** Tells this map from others: those that wait for the same workers take turns. server_ext/requests.py reads it. */
+/** Answers the requests of one map, by whatever way. */
+export interface Server {
+  /** What the addresses of our routes begin with; absolute, with a slash at the end. */
+  readonly root: string;
+  /** Path of the root, e.g. /user/ana/. */
+  readonly path: string;
+  /** Tells this map from others: those that wait for the same workers take turns. */
+  readonly client: string;
+  /** Headers for those who fetch by themselves, as MapLibre does for base maps. */
+  headers(url: string): Record<string, string>;
+  /** The answer to a GET. */
+  fetch(url: string, init?: RequestInit): Promise<Response>;
+}
+
+/** A Jupyter server, by HTTP; knows which headers its requests need. */
+export class HttpServer implements Server {
   readonly client = randomName();
   #usesToken = false;
 
@@ -50,7 +66,6 @@ export class Server {
     private readonly page: Page,
   ) {}
 
-  /** Path of the root, e.g. /user/ana/. */
   get path(): string {
     return new URL(this.root).pathname;
   }
@@ -63,7 +78,7 @@ export class Server {
   headers(url: string): Record<string, string> {
     const target = new URL(url, this.page.href);
     if (!target.href.startsWith(this.root) || target.origin !== new URL(this.page.href).origin) return {};
-    const headers: Record<string, string> = { "X-Fused-Client": this.client };
+    const headers: Record<string, string> = { [HEADERS.client]: this.client };
     const xsrf = cookieValue(this.page.cookie(), "_xsrf");
     if (xsrf) headers["X-XSRFToken"] = xsrf;
     if (this.#usesToken) headers.Authorization = `token ${this.page.token}`;
@@ -89,22 +104,29 @@ export class Server {
  *
  * Raises NoServerError after the last try.
  */
-export async function connect(explicit: string, kernelId: string, page: Page, signal: AbortSignal): Promise<Server> {
+export async function connect(
+  explicit: string,
+  kernelId: string,
+  page: Page,
+  signal: AbortSignal,
+): Promise<HttpServer> {
   const root = resolveRoot(explicit, page);
-  if (!root) throw new NoServerError("this page names none");
-  const server = new Server(root, page);
+  if (!root) throw new NoServerError("this page names no Jupyter server");
+  const server = new HttpServer(root, page);
   for (let attempt = 0; ; attempt++) {
     const refusal = await ping(server, kernelId, signal);
     if (refusal === null) return server;
-    const wait = PING_WAITS[attempt];
+    const wait = (refusal === UNKNOWN_KERNEL ? START_WAITS : PING_WAITS)[attempt];
     if (wait === undefined || signal.aborted) throw new NoServerError(`${server.path} ${refusal}`);
     await new Promise((resolve) => setTimeout(resolve, wait));
   }
 }
 
+const UNKNOWN_KERNEL = "does not reach this kernel";
+
 /** Null if the server knows this kernel, else why not. */
 async function ping(server: Server, kernelId: string, signal: AbortSignal): Promise<string | null> {
-  const url = `${server.root}fused/ping?kernel=${encodeURIComponent(kernelId)}`;
+  const url = `${server.root}${ROUTES.ping}?kernel=${encodeURIComponent(kernelId)}`;
   try {
     const timeout = AbortSignal.any([signal, AbortSignal.timeout(PING_TIMEOUT)]);
     const response = await server.fetch(url, { cache: "no-store", signal: timeout });
@@ -112,14 +134,15 @@ async function ping(server: Server, kernelId: string, signal: AbortSignal): Prom
     if (response.status === 404) return "has no fused_jupyter extension (404)";
     if (!response.ok) return `answered ${response.status}`;
     const answer: unknown = await response.json();
-    return isObject(answer) && answer.kernel === kernelId ? null : "answered for another kernel";
+    if (!isObject(answer) || answer.kernel !== kernelId) return "answered for another kernel";
+    return answer.alive === false ? UNKNOWN_KERNEL : null;
   } catch (error) {
     return error instanceof Error && error.name === "TimeoutError" ? "gave no answer" : `failed: ${String(error)}`;
   }
 }
 
 /** Not `crypto.randomUUID`, which plain http lacks unless the server is on the same machine. */
-function randomName(): string {
+export function randomName(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(8));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

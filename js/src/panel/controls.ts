@@ -1,109 +1,151 @@
-/** The panel in which a user moves a UDF's parameters. */
+/** The panel in which a user moves a UDF's parameters; its twins are fused_jupyter/widgets/_panel.py and _controls.py. */
 
-import { type ControlSpec, listen, type Model, type Params, TRAITS } from "../protocol";
+import { type ControlSpec, listen, type Params, TRAITS, write } from "../protocol";
+import type { View } from "../view/view";
+import css from "./controls.css?raw";
+import { Pace } from "./pace";
+import { addPanel, type Panel } from "./panel";
+import { Player } from "./player";
+import { type Row, rowOf } from "./rows";
 
-const DEBOUNCE = 80; // ms; a slider reports every pixel
-
-type Reader = (input: HTMLInputElement) => unknown;
-
-const READERS: Record<ControlSpec["type"], Reader> = {
-  int: (input) => Math.round(Number(input.value)),
-  float: (input) => Number(input.value),
-  bool: (input) => input.checked,
-  str: (input) => input.value,
-};
-
-const INPUT_TYPES: Record<ControlSpec["kind"], string> = { slider: "range", checkbox: "checkbox", text: "text" };
+const TYPING = 300; // ms; a word half typed is not worth a run
 
 /** What a control shows: the map's value, or the UDF's default. */
 export function shownValue(control: ControlSpec, params: Params): unknown {
   return params[control.name] ?? control.value;
 }
 
-/** Follows the traits `controls` and `params`; calls back with the new params as soon as a control moved. */
-export class ControlPanel {
-  readonly #panel = document.createElement("form");
-  readonly #rows = new Map<string, { control: ControlSpec; input: HTMLInputElement; output: HTMLOutputElement }>();
-  #moved: Params = {};
-  #timer: ReturnType<typeof setTimeout> | null = null;
+/** The panel of the parameters, at the top right. */
+export function showControls(view: View): void {
+  view.addStyle(view.host, "fused-controls", css);
+  new ControlPanel(view);
+}
 
-  constructor(
-    private readonly model: Model,
-    host: HTMLElement,
-    private readonly onParams: (params: Params) => void,
-    signal: AbortSignal,
-  ) {
-    this.#panel.className = "fused-controls";
-    this.#panel.setAttribute("aria-label", "Parameters");
-    this.#panel.addEventListener("submit", (event) => event.preventDefault());
-    host.append(this.#panel);
+let panels = 0;
+
+type PanelView = Pick<View, "model" | "map" | "host" | "signal" | "feed" | "layers">;
+
+/** Follows the traits `controls` and `params`, and writes `params` as fast as the server answers. */
+export class ControlPanel {
+  readonly #panel: Panel;
+  readonly #form = document.createElement("form");
+  readonly #reset = document.createElement("button");
+  readonly #id = `fused-${++panels}`;
+  readonly #rows = new Map<string, { control: ControlSpec; row: Row }>();
+  readonly #pace: Pace<null>;
+  #players: Player[] = [];
+  /** What was moved and is not in the trait yet; null leaves a parameter out. */
+  #moved: Params = {};
+  #typing: ReturnType<typeof setTimeout> | null = null;
+
+  constructor(private readonly view: PanelView) {
+    const { model, feed, signal } = view;
+    this.#panel = addPanel(view, { title: "Parameters", order: 10 });
+    this.#form.className = "fused-controls";
+    this.#form.addEventListener("submit", (event) => event.preventDefault());
+    // A control that is let go has its last value, which need not wait.
+    this.#form.addEventListener("change", () => this.#pace.flush());
+    this.#reset.type = "button";
+    this.#reset.className = "fused-reset";
+    this.#reset.textContent = "Reset";
+    this.#reset.addEventListener("click", () => this.#putBack());
+    this.#panel.body.append(this.#form, this.#reset);
+    this.#pace = new Pace(
+      () => this.#write(),
+      () => feed?.hasAnswered ?? true,
+    );
+    feed?.follow(() => this.#pace.answered(), signal);
     listen(model, `change:${TRAITS.controls}`, () => this.#build(), signal);
-    listen(model, `change:${TRAITS.params}`, () => this.#show(), signal);
-    signal.addEventListener("abort", () => this.#remove(), { once: true });
+    listen(model, `change:${TRAITS.params}`, () => this.#follow(), signal);
+    signal.addEventListener("abort", () => this.#end(), { once: true });
     this.#build();
   }
 
   get #params(): Params {
-    return { ...(this.model.get(TRAITS.params) as Params), ...this.#moved };
+    const params = { ...((this.view.model.get(TRAITS.params) as Params | undefined) ?? {}), ...this.#moved };
+    return Object.fromEntries(Object.entries(params).filter(([name]) => this.#moved[name] !== null));
   }
 
   #build(): void {
-    const focused = this.#panel.contains(document.activeElement) ? (document.activeElement as HTMLElement).id : "";
+    const focused = this.#form.contains(document.activeElement) ? (document.activeElement as HTMLElement).id : "";
+    this.#stopPlayers();
     this.#rows.clear();
-    this.#panel.replaceChildren(...(this.model.get(TRAITS.controls) as ControlSpec[]).map((spec) => this.#row(spec)));
-    this.#panel.hidden = this.#rows.size === 0;
+    const specs = (this.view.model.get(TRAITS.controls) as ControlSpec[] | undefined) ?? [];
+    this.#form.replaceChildren(...specs.flatMap((spec) => this.#add(spec)));
+    this.#panel.root.hidden = specs.length === 0;
     this.#show();
     // A new version of the UDF rebuilds the panel under the fingers of whoever moves it.
-    if (focused) this.#panel.querySelector<HTMLElement>(`[id="${CSS.escape(focused)}"]`)?.focus();
+    if (focused) this.#form.querySelector<HTMLElement>(`[id="${CSS.escape(focused)}"]`)?.focus();
   }
 
-  #row(control: ControlSpec): HTMLElement {
-    const row = document.createElement("label");
-    const name = document.createElement("span");
-    const input = document.createElement("input");
-    const output = document.createElement("output");
-    name.textContent = name.title = control.name;
-    row.dataset.kind = control.kind;
-    input.type = INPUT_TYPES[control.kind];
-    input.name = control.name;
-    input.id = `fused-${control.name}`;
-    for (const limit of ["min", "max", "step"] as const) {
-      if (control[limit] !== null) input[limit] = String(control[limit]);
-    }
-    input.addEventListener("input", () => this.#move(control, input));
-    row.append(name, input, output);
-    this.#rows.set(control.name, { control, input, output });
-    return row;
+  #add(control: ControlSpec): HTMLElement[] {
+    const row = rowOf(control, this.#id, (value, how) => this.#move(control, value, how));
+    this.#rows.set(control.name, { control, row });
+    if (!control.play) return [row.element];
+    const player = new Player(control, this.view, {
+      value: () => shownValue(control, this.#params),
+      params: (value) => ({ ...this.#params, [control.name]: value }),
+      show: (value) => {
+        this.#moved[control.name] = value;
+        this.#write();
+      },
+    });
+    this.#players.push(player);
+    return [row.element, player.element];
   }
 
-  #move(control: ControlSpec, input: HTMLInputElement): void {
-    this.#moved[control.name] = READERS[control.type](input);
+  #move(control: ControlSpec, value: unknown, how: "moved" | "typed"): void {
+    this.#moved[control.name] = value;
     this.#show();
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#flush(), DEBOUNCE);
+    this.#stopTyping();
+    if (how === "moved") this.#pace.push(null);
+    else this.#typing = setTimeout(() => this.#pace.push(null), TYPING);
   }
 
-  #flush(): void {
+  #write(): void {
+    this.#stopTyping();
+    this.#pace.clear();
     const params = this.#params;
-    this.#timer = null;
     this.#moved = {};
-    this.onParams(params);
-    this.model.set(TRAITS.params, params);
-    this.model.save_changes();
+    write(this.view.model, TRAITS.params, params);
+    this.#show();
+  }
+
+  /** All controls to where they began. */
+  #putBack(): void {
+    for (const { control } of this.#rows.values()) this.#moved[control.name] = control.value;
+    this.#write();
+  }
+
+  #follow(): void {
+    this.#show();
+    for (const player of this.#players) player.moved();
   }
 
   #show(): void {
     const params = this.#params;
-    for (const { control, input, output } of this.#rows.values()) {
-      const value = shownValue(control, params);
-      if (control.kind === "checkbox") input.checked = value === true;
-      else if (input.value !== String(value ?? "")) input.value = String(value ?? "");
-      output.textContent = control.kind === "slider" ? String(value) : "";
+    let isMoved = false;
+    for (const { control, row } of this.#rows.values()) {
+      const value = this.#moved[control.name] === null ? null : shownValue(control, params);
+      row.show(value ?? null);
+      isMoved ||= JSON.stringify(value ?? null) !== JSON.stringify(control.value);
     }
+    this.#reset.hidden = !isMoved;
   }
 
-  #remove(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#panel.remove();
+  #stopTyping(): void {
+    if (this.#typing !== null) clearTimeout(this.#typing);
+    this.#typing = null;
+  }
+
+  #stopPlayers(): void {
+    for (const player of this.#players) player.stop();
+    this.#players = [];
+  }
+
+  #end(): void {
+    this.#stopTyping();
+    this.#pace.clear();
+    this.#stopPlayers();
   }
 }

@@ -1,6 +1,6 @@
 /** URLs of tiles: which parameters they carry, and which tile is where. */
 
-import type { Kind, LayerSpec, Params } from "../protocol";
+import { type Bounds, type FileSpec, type Kind, type Params, ROUTES, type TileSpec, type UdfSpec } from "../protocol";
 
 export interface TileId {
   z: number;
@@ -11,7 +11,7 @@ export interface TileId {
 const EXTENSIONS: Record<Kind, string> = { raster: ".png", vector: ".mvt" };
 
 /** The map's values that this layer's UDF accepts, and the layer's own on top. */
-export function mergeParams(layer: Pick<LayerSpec, "parameters" | "params">, shared: Params): Params {
+export function mergeParams(layer: Pick<UdfSpec, "parameters" | "params">, shared: Params): Params {
   const accepted = Object.entries(shared).filter(([name]) => layer.parameters?.includes(name) ?? true);
   return { ...Object.fromEntries(accepted), ...layer.params };
 }
@@ -26,15 +26,31 @@ export function serialise(value: unknown): string | null {
 /** The absolute URL of a layer's tiles with {z}, {x} and {y} in it; without a kind it has no extension. */
 export function tileTemplate(
   root: string,
-  layer: LayerSpec,
+  layer: TileSpec,
   options: { shared: Params; kernelId: string; kind: Kind | null },
 ): string {
-  const values = Object.entries(mergeParams(layer, options.shared)).map(([name, value]) => [name, serialise(value)]);
-  const query = [...values, ["kernel", options.kernelId], ["v", layer.version]]
-    .filter((pair): pair is [string, string] => typeof pair[1] === "string")
-    .map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`);
   const extension = options.kind ? EXTENSIONS[options.kind] : "";
-  return `${root}fused/run/tiles/${encodeURIComponent(layer.udf)}/{z}/{x}/{y}${extension}?${query.join("&")}`;
+  const query = queryOf(layer, mergeParams(layer, options.shared), options.kernelId);
+  return `${root}${ROUTES.tiles}/${encodeURIComponent(layer.udf)}/{z}/{x}/{y}${extension}?${query}`;
+}
+
+/** The absolute URL of what a layer's UDF gives as one file, for a view if it takes one. */
+export function fileUrl(
+  root: string,
+  layer: FileSpec,
+  options: { shared: Params; kernelId: string; view: Bounds | null },
+): string {
+  const view = options.view && layer.viewport ? { [layer.viewport]: options.view.join(",") } : {};
+  const query = queryOf(layer, { ...mergeParams(layer, options.shared), ...view }, options.kernelId);
+  return `${root}${ROUTES.file}/${encodeURIComponent(layer.udf)}.geojson?${query}`;
+}
+
+function queryOf(layer: UdfSpec, params: Params, kernelId: string): string {
+  const values = Object.entries(params).map(([name, value]) => [name, serialise(value)]);
+  return [...values, ["kernel", kernelId], ["v", layer.version]]
+    .filter((pair): pair is [string, string] => typeof pair[1] === "string")
+    .map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`)
+    .join("&");
 }
 
 /** Values never hold a brace here: encodeURIComponent has escaped them. */

@@ -8,9 +8,10 @@
  */
 
 import type { Server } from "../link/server";
-import type { TileFailure } from "../protocol";
+import { HEADERS, type TileFailure } from "../protocol";
 import { readError } from "../view/status";
 import { type TileId, tileUrl } from "./address";
+import { type Progress, ProgressCount } from "./progress";
 
 const RETRIES = 5; // of a layer in a row; a success starts the count anew
 const LONGEST_WAIT = 60; // seconds
@@ -23,10 +24,25 @@ interface Source {
   timer: ReturnType<typeof setTimeout> | null;
 }
 
+interface Tile {
+  bytes: ArrayBuffer;
+  /** Whether it cost no run. */
+  isCached: boolean;
+}
+
 interface Flight {
-  bytes: Promise<ArrayBuffer>;
+  tile: Promise<Tile>;
   abort: AbortController;
   waiting: number;
+  hasLanded: boolean;
+}
+
+/** Tiles that are fetched before anybody asks for them. */
+export interface HeldTiles {
+  /** Resolves when all are there or have failed. */
+  ready: Promise<void>;
+  /** Drops those that nobody took, and stops those under way; a second call does nothing. */
+  release(): void;
 }
 
 class RefusedTile extends Error {
@@ -52,6 +68,8 @@ export class TileFeed {
   readonly #sources = new Map<string, Source>();
   readonly #flights = new Map<string, Flight>();
   readonly #failures = new Map<string, { id: TileId; failure: TileFailure }>();
+  readonly #progress = new ProgressCount();
+  readonly #followers = new Set<() => void>();
   #loading = 0;
 
   constructor(
@@ -62,6 +80,22 @@ export class TileFeed {
   /** Tiles under way. */
   get loading(): number {
     return this.#loading;
+  }
+
+  get progress(): Progress {
+    return this.#progress.progress;
+  }
+
+  /** Whether a tile has been answered since new values or new code; true where there is nothing to wait for. */
+  get hasAnswered(): boolean {
+    const { wanted, done, took } = this.#progress.progress;
+    return done > 0 || (wanted === 0 && took !== null);
+  }
+
+  /** Calls back on every change of counts or failures, until the signal aborts. */
+  follow(callback: () => void, signal: AbortSignal): void {
+    this.#followers.add(callback);
+    signal.addEventListener("abort", () => this.#followers.delete(callback), { once: true });
   }
 
   get failures(): TileFailure[] {
@@ -77,6 +111,7 @@ export class TileFeed {
     const source = this.#sources.get(layer);
     if (source?.template === template) return false;
     this.#sources.set(layer, { template, stale: new AbortController(), retries: 0, timer: null });
+    this.#progress.restart();
     this.#leave(layer, source);
     return true;
   }
@@ -98,12 +133,31 @@ export class TileFeed {
 
   /** The bytes of a tile; none where it is empty or failed. Rejects only when the signal aborts. */
   async load(layer: string, id: TileId, signal: AbortSignal): Promise<ArrayBuffer> {
+    this.#progress.ask();
     this.#count(1);
     try {
-      return await this.#loadNewest(layer, id, signal);
+      const tile = await this.#loadNewest(layer, id, signal);
+      this.#progress.answer(tile.isCached);
+      return tile.bytes;
+    } catch (error) {
+      this.#progress.abandon();
+      throw error;
     } finally {
       this.#count(-1);
     }
+  }
+
+  /** Fetches these ahead; `load` of one of them takes what is there. Neither counts nor fails. */
+  hold(urls: readonly string[]): HeldTiles {
+    const flights = urls.map((url) => [url, this.#flights.get(url) ?? this.#depart(url)] as const);
+    for (const [, flight] of flights) flight.waiting += 1;
+    const ready = Promise.allSettled(flights.map(([, flight]) => flight.tile)).then(() => {});
+    let isHeld = true;
+    const release = () => {
+      if (isHeld) for (const [url, flight] of flights) this.#leaveFlight(url, flight);
+      isHeld = false;
+    };
+    return { ready, release };
   }
 
   /** Notes a failure that did not come from `load`: what was thrown, or an answer that is none. */
@@ -111,43 +165,43 @@ export class TileFeed {
     this.#note(layer, id, failure instanceof Response ? await refusal(failure) : failure);
   }
 
-  async #loadNewest(layer: string, id: TileId, signal: AbortSignal): Promise<ArrayBuffer> {
+  async #loadNewest(layer: string, id: TileId, signal: AbortSignal): Promise<Tile> {
     for (;;) {
       const source = this.#sources.get(layer);
-      if (!source) return new ArrayBuffer(0);
+      if (!source) return nothing();
       try {
-        const bytes = await this.#join(tileUrl(source.template, id), AbortSignal.any([signal, source.stale.signal]));
+        const tile = await this.#join(tileUrl(source.template, id), AbortSignal.any([signal, source.stale.signal]));
         source.retries = 0;
         this.#failures.delete(keyOf(layer, id));
-        return bytes;
+        return tile;
       } catch (error) {
         if (signal.aborted) throw error;
         if (source.stale.signal.aborted) continue; // the same tile under its newer URL
         this.#note(layer, id, error);
-        return new ArrayBuffer(0);
+        return nothing();
       }
     }
   }
 
   /** Equal requests share one fetch, which ends when nobody waits for it. */
-  #join(url: string, signal: AbortSignal): Promise<ArrayBuffer> {
+  #join(url: string, signal: AbortSignal): Promise<Tile> {
     const flight = this.#flights.get(url) ?? this.#depart(url);
     flight.waiting += 1;
     return new Promise((resolve, reject) => {
       const leave = () => {
-        flight.waiting -= 1;
-        if (flight.waiting === 0) this.#cancel(url, flight);
+        this.#leaveFlight(url, flight);
         reject(signal.reason);
       };
       if (signal.aborted) return leave();
       signal.addEventListener("abort", leave, { once: true });
-      // A copy, because MapLibre moves the buffer into its worker.
       const settle = (finish: () => void) => {
         signal.removeEventListener("abort", leave);
+        this.#leaveFlight(url, flight);
         finish();
       };
-      flight.bytes.then(
-        (bytes) => settle(() => resolve(bytes.slice(0))),
+      flight.tile.then(
+        // A copy, because MapLibre moves the buffer into its worker.
+        ({ bytes, isCached }) => settle(() => resolve({ bytes: bytes.slice(0), isCached })),
         (error) => settle(() => reject(error)),
       );
     });
@@ -155,29 +209,32 @@ export class TileFeed {
 
   #depart(url: string): Flight {
     const abort = new AbortController();
-    const bytes = fetchTile(this.server, url, abort.signal);
-    const flight: Flight = { bytes, abort, waiting: 0 };
+    const tile = fetchTile(this.server, url, abort.signal);
+    const flight: Flight = { tile, abort, waiting: 0, hasLanded: false };
     this.#flights.set(url, flight);
     const land = () => {
-      if (this.#flights.get(url) === flight) this.#flights.delete(url);
+      flight.hasLanded = true;
     };
-    bytes.then(land, land);
+    tile.then(land, land);
     return flight;
   }
 
-  #cancel(url: string, flight: Flight): void {
+  /** The last to leave forgets it, and stops it if it is under way. */
+  #leaveFlight(url: string, flight: Flight): void {
+    flight.waiting -= 1;
+    if (flight.waiting > 0) return;
     if (this.#flights.get(url) === flight) this.#flights.delete(url);
-    flight.abort.abort();
+    if (!flight.hasLanded) flight.abort.abort();
   }
 
   #note(layer: string, id: TileId, error: unknown): void {
     const { status, line, retryAfter } =
       error instanceof RefusedTile ? error : { status: 0, line: null, retryAfter: null };
     const message = error instanceof Error ? error.message : String(error);
-    const tile = `${id.z}/${id.x}/${id.y}`;
+    const tile = id.z < 0 ? "" : `${id.z}/${id.x}/${id.y}`;
     this.#failures.set(keyOf(layer, id), { id, failure: { layer, tile, status, error: message, line } });
     if (retryAfter !== null) this.#retryLater(layer, retryAfter);
-    this.listener.changed();
+    this.#changed();
   }
 
   #retryLater(layer: string, seconds: number): void {
@@ -199,7 +256,7 @@ export class TileFeed {
         layer,
         failed.map(({ id }) => id),
       );
-    this.listener.changed();
+    this.#changed();
   }
 
   #leave(layer: string, source: Source | undefined): void {
@@ -207,19 +264,29 @@ export class TileFeed {
     if (source.timer !== null) clearTimeout(source.timer);
     for (const [key, { failure }] of this.#failures) if (failure.layer === layer) this.#failures.delete(key);
     source.stale.abort();
-    this.listener.changed();
+    this.#changed();
   }
 
   #count(change: number): void {
     this.#loading += change;
+    this.#changed();
+  }
+
+  #changed(): void {
     this.listener.changed();
+    for (const callback of this.#followers) callback();
   }
 }
 
-async function fetchTile(server: Pick<Server, "fetch">, url: string, signal: AbortSignal): Promise<ArrayBuffer> {
+/** A new one each time, because MapLibre moves it into its worker. */
+function nothing(): Tile {
+  return { bytes: new ArrayBuffer(0), isCached: false };
+}
+
+async function fetchTile(server: Pick<Server, "fetch">, url: string, signal: AbortSignal): Promise<Tile> {
   const response = await server.fetch(url, { signal });
   if (!response.ok) throw await refusal(response);
-  return response.arrayBuffer();
+  return { bytes: await response.arrayBuffer(), isCached: response.headers.has(HEADERS.cached) };
 }
 
 async function refusal(response: Response): Promise<RefusedTile> {

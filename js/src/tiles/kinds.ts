@@ -1,7 +1,7 @@
 /** Finds out whether a UDF gives images or vector tiles, by one tile without extension. */
 
 import type { Server } from "../link/server";
-import type { Kind, LayerSpec } from "../protocol";
+import type { Kind, TileSpec } from "../protocol";
 import { kindOf, type TileId, tileUrl } from "./address";
 import type { TileFeed } from "./feed";
 
@@ -28,13 +28,13 @@ export class KindFinder {
   }
 
   /** The kind it has, or had before an edit: the likely one, so tiles need not wait for the answer. */
-  known(spec: LayerSpec): Kind | null {
+  known(spec: TileSpec): Kind | null {
     const known = this.#known.get(spec.name);
     return known?.udf === spec.udf ? known.kind : null;
   }
 
   /** Asks unless this version's kind is known or the same question was asked; calls back when it learned something. */
-  async ask(spec: LayerSpec, template: string, learned: () => void): Promise<void> {
+  async ask(spec: TileSpec, template: string, learned: () => void): Promise<void> {
     const known = this.#known.get(spec.name);
     if (known?.udf === spec.udf && known.version === spec.version) return;
     if (this.#questions.get(spec.name)?.template === template) return;
@@ -68,7 +68,7 @@ export class KindFinder {
   }
 
   /** Null where both tiles are empty, or one failed, which the feed is told. */
-  async #fetchKind(spec: LayerSpec, { template, abort }: Question): Promise<Kind | null> {
+  async #fetchKind(spec: TileSpec, { template, abort }: Question): Promise<Kind | null> {
     for (const id of [this.centre(spec.min_zoom, spec.max_zoom), { z: 0, x: 0, y: 0 }]) {
       try {
         const response = await this.server.fetch(tileUrl(template, id), { signal: abort.signal });

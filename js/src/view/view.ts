@@ -4,6 +4,7 @@ import type { Map as MapLibreMap } from "maplibre-gl";
 import type { LayerStack } from "../layers/stack";
 import type { Server } from "../link/server";
 import { type Model, write } from "../protocol";
+import type { Looks } from "../style/looks";
 import type { TileFeed } from "../tiles/feed";
 import type { StatusLine } from "./status";
 
@@ -15,8 +16,9 @@ export interface View {
   readonly status: StatusLine;
   /** Null where none was found. */
   readonly server: Server | null;
+  readonly layers: LayerStack;
+  readonly looks: Looks;
   /** Null where there is no server. */
-  readonly layers: LayerStack | null;
   readonly feed: TileFeed | null;
   /** Aborts when the view goes. */
   readonly signal: AbortSignal;

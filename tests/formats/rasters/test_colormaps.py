@@ -11,7 +11,16 @@ from PIL import ImageColor
 from rio_tiler.colormap import cmap
 
 from fused_jupyter.errors import ArgumentError
-from fused_jupyter.formats.rasters.colormaps import Classes, Ramp, colormap_names, read_colormap
+from fused_jupyter.formats.rasters._carto import CLASSES, RAMPS
+from fused_jupyter.formats.rasters.colormaps import (
+    Classes,
+    Ramp,
+    carto_names,
+    class_colours,
+    colormap_names,
+    ramp_colours,
+    read_colormap,
+)
 
 BYTE = st.integers(0, 255)
 
@@ -107,3 +116,23 @@ def test_what_is_no_colour_map_says_why(said: str, hint: str) -> None:
         read_colormap(said)
 
     assert caught.value.parameter == "colormap"
+
+
+@pytest.mark.parametrize("name", carto_names())
+def test_palettes_of_carto_begin_and_end_as_carto_says(name: str) -> None:
+    """In any case, reversed by their ending; but for prism, which matplotlib has as well."""
+    if name == "prism":
+        return
+    colours = (RAMPS | CLASSES)[name].split()
+
+    assert ramp_colours(name.title(), len(colours)) == tuple(f"#{colour}" for colour in colours)
+    assert ramp_colours(f"{name}_r", 2) == (f"#{colours[-1]}", f"#{colours[0]}")
+    assert class_colours(name) == (tuple(f"#{colour}" for colour in colours) if name in CLASSES else ())
+
+
+def test_a_palette_for_classes_has_the_colours_of_its_author() -> None:
+    """Each once, in their order, as matplotlib lists them."""
+    for name in ("tab10", "Set1", "Pastel2", "tab20c"):
+        theirs = [mpl.colors.to_hex(colour) for colour in mpl.colormaps[name].colors]  # type: ignore[attr-defined]
+        assert [*class_colours(name)] == theirs
+    assert class_colours("cb_Set1") == class_colours("set1")

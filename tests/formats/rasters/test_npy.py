@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from fused_jupyter.errors import UdfSerializationError
-from fused_jupyter.formats import Target, TileFrame
+from fused_jupyter.formats import Style, Target, TileFrame
 from fused_jupyter.formats.rasters.npy import encode_npy
 from fused_jupyter.formats.rasters.tiff import encode_tiff
 from fused_jupyter.tiles import Tile
@@ -113,3 +113,47 @@ def test_on_a_tile_what_has_no_place_is_written_whole() -> None:
     assert read(encode_npy(GRID, TILE)).shape == (256, 256)
     tiff = encode_tiff((array, [0, 49, 10, 55]))
     assert read(encode_npy(tiff, TILE)).shape == (1, 256, 256)
+
+
+def both(body: bytes) -> tuple[Any, Any]:
+    """The values and what is missing; the second is None where the file ends after the first."""
+    source = BytesIO(body)
+    values = np.load(source, allow_pickle=False)
+    return values, np.load(source, allow_pickle=False) if source.tell() < len(body) else None
+
+
+def test_on_a_tile_integers_say_what_is_missing_in_a_second_array() -> None:
+    """A 0 that was measured differs from the 0 beside the raster and from that below a mask."""
+    west, south, east, north = frame().bounds
+    half = [west, south, (west + east) / 2, north]
+
+    values, missing = both(encode_npy((np.zeros((20, 20), np.uint8), half), TILE))
+
+    assert (values == 0).all()
+    assert not missing[:, :127].any()
+    assert missing[:, 129:].all()
+    masked = np.ma.masked_array(np.array([[0, 1]], np.int16), [[False, True]])
+    assert both(encode_npy(masked, TILE))[1].tolist() == [[False, True]]
+
+
+def test_on_a_tile_nodata_is_missing_whoever_says_it() -> None:
+    """The array's own and that of the request; a pixel of several bands is missing where all are."""
+    drawn = Target(tile=frame(), style=Style(nodata=-9))
+    bands = np.array([[[-9, 1]], [[-9, -9]]], np.int16)
+
+    assert both(encode_npy(bands, drawn))[1].tolist() == [[True, False]]
+    assert both(encode_npy(bands.astype(np.float32), drawn))[1].tolist() == [[True, False]]
+    grid = xr.DataArray(bands[0], dims=("y", "x"), attrs={"_FillValue": -9})
+    assert both(encode_npy(grid, TILE))[1].tolist() == [[True, False]]
+
+
+def test_no_second_array_where_the_values_say_it_themselves() -> None:
+    """NaN is missing, all there is nothing missing, and of a file nobody asks."""
+    west, south, east, north = frame().bounds
+    half = [west, south, (west + east) / 2, north]
+    masked = np.ma.masked_array(np.array([[0, 1]], np.int16), [[False, True]])
+
+    assert both(encode_npy((np.ones((20, 20)), half), TILE))[1] is None
+    assert both(encode_npy(np.array([[np.nan, 1.0]]), TILE))[1] is None
+    assert both(encode_npy(np.ones((2, 2), np.uint8), TILE))[1] is None
+    assert both(encode_npy(masked))[1] is None

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
+from matplotlib import colormaps
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
 from rasterio import Affine
@@ -143,11 +145,25 @@ def test_the_range_of_the_colours_is_in_a_header(name: str) -> None:
     """For a legend; what is no range has none."""
     values = np.array([[0.5, 97.3]])
 
-    assert encoded(values, name).headers == {"X-Fused-Rescale": "0.5,97.3"}
-    assert encoded(values, name, rescale="0,50").headers == {"X-Fused-Rescale": "0,50"}
-    assert encoded(values, name, tile=TILE).headers == {"X-Fused-Rescale": "0,98"}
-    assert encoded(values, name, colormap='{"1":"red"}').headers == {}
+    assert encoded(values, name).headers["X-Fused-Rescale"] == "0.5,97.3"
+    assert encoded(values, name, rescale="0,50").headers["X-Fused-Rescale"] == "0,50"
+    assert encoded(values, name, tile=TILE).headers["X-Fused-Rescale"] == "0,98"
+    assert "X-Fused-Rescale" not in encoded(values, name, colormap='{"1":"red"}').headers
     assert encoded(PIXELS, name).headers == {}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_the_colours_stand_for_is_in_a_header(name: str) -> None:
+    """Of a range nine colours, of classes each with its own; colours that stand for themselves need no legend."""
+    values, shades = np.array([[0.5, 97.3]]), np.array([[3, 200]], np.uint8)
+    viridis = " ".join(to_hex(colormaps["viridis"](round(255 * place / 8)))[1:] for place in range(9))
+
+    assert encoded(values, name).headers["X-Fused-Colors"] == viridis
+    assert encoded(values, name, colormap="burg").headers["X-Fused-Colors"].split()[::8] == ["ffc6c4", "672044"]
+    assert encoded(shades, name).headers["X-Fused-Colors"].split()[::4] == ["000000", "808080", "ffffff"]
+    classes = '{"1":"red","2.5":[0,0,255,128],"3":[0,0,0,0]}'
+    assert encoded(values, name, colormap=classes).headers == {"X-Fused-Colors": "1=ff0000 2.5=0000ff80"}
+    assert encoded(values > 5, name).headers == {"X-Fused-Colors": "True=440154"}
 
 
 def test_tiles_of_a_layer_share_the_range_of_the_first() -> None:

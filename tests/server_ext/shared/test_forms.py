@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from real_jupyter import Answer, JupyterServer
 
-from fused_jupyter.server_ext.requests import MAX_BODY
+from fused_jupyter.wire.http.requests import MAX_BODY
 
 Open = Callable[..., Answer]
 Tokens = dict[str, dict[str, str]]

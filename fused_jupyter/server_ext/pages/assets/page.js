@@ -1,6 +1,4 @@
 // A page of one UDF: its form, its result, its snippets, its map. No library, nothing from elsewhere.
-import { SlippyMap } from "./slippy.js";
-
 const udf = JSON.parse(document.getElementById("udf").textContent);
 const form = document.querySelector("form");
 const result = document.getElementById("result");
@@ -324,17 +322,17 @@ for (const button of document.querySelectorAll("button[data-copies]")) {
 
 // -- map
 
+/** The page that is all map, in a frame; it keeps its place when the form changes. */
 function showMap() {
   document.getElementById("map-section").hidden = false;
-  const template = `${absolute(udf.tiles)}/{z}/{x}/{y}${searchOfTiles({ format: udf.drawn })}`;
-  const note = document.getElementById("map-note");
-  map ??= new SlippyMap(document.getElementById("map"), {
-    view: udf.view,
-    zooms: udf.zooms,
-    ask,
-    tell: (told) => (note.textContent = told),
-  });
-  map.show(template);
+  const address = absolute(udf.map) + searchOfTiles();
+  document.getElementById("map-link").href = address;
+  const place = map?.contentWindow?.location.hash ?? "";
+  if (map) return map.contentWindow.location.replace(address + place);
+  map = document.createElement("iframe");
+  map.title = `map of ${udf.name}`;
+  map.src = address;
+  document.getElementById("map").append(map);
 }
 
 form.addEventListener("input", follow);

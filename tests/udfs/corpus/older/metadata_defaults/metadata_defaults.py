@@ -1,0 +1,4 @@
+# gives: str
+@fused.udf
+def udf(name: str, times: int = 1):
+    return name * times
