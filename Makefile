@@ -107,6 +107,6 @@ js/node_modules/.package-lock.json: js/package.json js/package-lock.json
 	npm ci --prefix js --no-audit --no-fund --loglevel=error
 	touch $@
 
-$(STATIC)/map.js: js/node_modules/.package-lock.json js/build.mjs $(shell find js/src -type f)
+$(STATIC)/map.js: js/node_modules/.package-lock.json js/build.mjs js/world.mjs $(shell find js/src -type f)
 	npm --prefix js run --silent build
 	touch $@

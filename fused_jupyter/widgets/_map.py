@@ -67,6 +67,13 @@ class FusedMap(Exports, LayerStack, Camera, Panel, Pointer, Drawing, Pictures):
     - Default: `"world"`
     """
 
+    show_legend = traitlets.Bool(default_value=True).tag(sync=True)
+    """Whether the map has a legend. A layer may have a title in it, or stay out of it: `TileLayer(…, legend=False)`.
+
+    - Type: `bool`
+    - Default: `True`
+    """
+
     height = HeightTrait().tag(sync=True)
     """Height of the map.
 

@@ -7,6 +7,7 @@ import os
 import secrets
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from fused_jupyter.widgets._hearing import Hearing
 from fused_jupyter.widgets._protocol import PICTURE
 
 _SECONDS = 30.0
+_AGAIN_SECONDS = 1.0
 _HINT = "A picture of a map that was live when this notebook was saved. Run its cell again to move and change it."
 
 
@@ -103,8 +105,12 @@ class Pictures(Hearing):
         name, order = secrets.token_hex(8), _Order()
         self._orders[name] = order
         try:
-            self.send({"kind": PICTURE, "request": name})
-            if not order.done.wait(timeout):
+            deadline = time.monotonic() + timeout
+            # Said again: a page that is still drawing the map for the first time does not listen yet.
+            while not order.done.is_set() and (left := deadline - time.monotonic()) > 0:
+                self.send({"kind": PICTURE, "request": name})
+                order.done.wait(min(left, _AGAIN_SECONDS))
+            if not order.done.is_set():
                 raise PictureError(self._reason(timeout))
         finally:
             self._orders.pop(name, None)

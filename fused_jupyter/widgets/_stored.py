@@ -175,7 +175,7 @@ class _Baker:
                 return "raster" if kind.startswith("image/") else "vector"
         return "raster"
 
-    def _within(self, bounds: Bounds | None) -> list[float] | None:
+    def _within(self, bounds: Sequence[float] | None) -> list[float] | None:
         """What MapLibre is to ask for; it knows no bounds across the antimeridian."""
         west, south, east, north = self._view.area
         if west > east:

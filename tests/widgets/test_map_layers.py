@@ -152,7 +152,7 @@ def test_a_file_that_fails_says_why(map_page: MapPage, site: LayerSite) -> None:
     """As tiles do; trying again draws it."""
     map_page.show(FileLayer("failing", version="1", style=filled(rgb(RED))), wait=False)
     map_page.page.wait_for_selector(".fused-map[data-failed='1']")
-    assert "KeyError: 'mag' (line 5)" in map_page.status
+    assert map_page.status.startswith("1 file failed: KeyError: 'mag' (line 5)")
 
     site.fixed = True
     map_page.page.get_by_role("button", name="retry").click()

@@ -1,7 +1,7 @@
 /** Pictures of the map: a whole one when Python asks, and a small one whenever it rests, for saved notebooks. */
 
 import type { Map as MapLibreMap } from "maplibre-gl";
-import { listen, MESSAGES, TRAITS } from "../protocol";
+import { type CustomMessage, listen, MESSAGES, TRAITS } from "../protocol";
 import { paintElement } from "./paint";
 import type { Part, View } from "./view";
 
@@ -22,14 +22,13 @@ interface Encoded {
 /** Answers Python's snapshots, and keeps the last look of the map. */
 export const picture: Part = (view) => {
   const { model, map, signal } = view;
-  listen(
-    model,
-    "msg:custom",
-    (content) => {
-      if (content.kind === MESSAGES.picture) void answer(view, String(content.request));
-    },
-    signal,
-  );
+  const heard = new Set<string>(); // Python asks again until it has an answer
+  const take = ({ kind, request = "" }: CustomMessage) => {
+    if (kind !== MESSAGES.picture || heard.has(request)) return;
+    heard.add(request);
+    void answer(view, request);
+  };
+  listen(model, "msg:custom", take, signal);
   const keeper = new Keeper(view);
   const look = () => keeper.look();
   map.on("idle", look);

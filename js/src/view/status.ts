@@ -46,7 +46,8 @@ export function failureText(failures: readonly TileFailure[]): string {
   const [first] = [...counts].sort((a, b) => b[1] - a[1]);
   if (!first) return "";
   const others = counts.size > 1 ? ` and ${plural(counts.size - 1, "other error")}` : "";
-  return `${plural(failures.length, "tile")} failed: ${first[0]}${others}`;
+  const noun = failures.every(({ tile }) => tile === "") ? "file" : "tile";
+  return `${plural(failures.length, noun)} failed: ${first[0]}${others}`;
 }
 
 /** The whole line. */

@@ -119,7 +119,7 @@ def test_every_input_has_a_label_and_says_what_is_needed() -> None:
 def test_only_udfs_with_tiles_have_a_map() -> None:
     """And of a token only where it allows a format that can be drawn."""
     plain, spatial = page(entry()), page(entry({"bounds": {}}, spatial="bounds"))
-    undrawn = page(entry({"bounds": {}}, spatial="bounds", formats=("csv", "mvt")))
+    undrawn = page(entry({"bounds": {}}, spatial="bounds", formats=("csv", "npy")))
 
     assert [len(root.xpath("//*[@id='show-map']")) for root in (plain, spatial, undrawn)] == [0, 1, 0]
     assert [len(root.xpath("//*[@id='map']")) for root in (plain, spatial, undrawn)] == [0, 1, 0]
