@@ -88,7 +88,7 @@ $(VENV)/.python:
 	touch $@
 
 $(VENV)/.setup: $(VENV)/.python pyproject.toml
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[fast,dev]"
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[fast,h3,dev]"
 	$(BIN)/jupyter server extension enable fused_jupyter --sys-prefix >/dev/null 2>&1 # a wheel does this by itself
 	touch $@
 

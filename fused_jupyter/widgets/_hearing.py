@@ -28,4 +28,4 @@ class Hearing(anywidget.AnyWidget):
         lock = getattr(self.comm, "_reply_subshell_lock", None)
         if lock is not None:
             with lock:
-                vars(self.comm).pop("_reply_subshell_id", None)
+                self.comm.__dict__.pop("_reply_subshell_id", None)
