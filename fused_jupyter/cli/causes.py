@@ -19,6 +19,8 @@ _CAUSES: dict[str, tuple[str, ...]] = {
         "pip install",
     ),
     "needs Fused's cloud": ("Fused's cloud",),
+    "needs a bucket": ("s3:// is not served",),
+    "is no UDF": ("UdfDefinitionError",),
     "needs credentials": (
         "NoCredential",
         "[Cc]redentials",

@@ -112,7 +112,10 @@ class Options:
     """Where repositories are that no mirror has; that of a GitHub Enterprise server works too. Empty asks nobody."""
     github_max_age: str = "1h"
     """How long a branch of GitHub means the commit that it was. Commits themselves are kept for ever."""
-    catalogues: tuple[str, ...] = ("https://github.com/fusedio/udfs/tree/main/public",)
+    catalogues: tuple[str, ...] = (
+        "https://github.com/fusedio/udfs/tree/main/public",
+        "https://github.com/fusedio/udfs/tree/main",
+    )
     """Folders, of this machine or of GitHub, in which `UDF_<Name>`, other accounts' UDFs and shared tokens are looked
     for."""
     shared_udfs: str = ""

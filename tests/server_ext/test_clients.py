@@ -25,9 +25,9 @@ addresses = st.ip_addresses().map(str)
 
 def test_both_sides_call_the_header_the_same() -> None:
     """The map's page sends what the server reads."""
-    source = Path(__file__).parents[2].joinpath("js/src/link/server.ts").read_text()
+    source = Path(__file__).parents[2].joinpath("js/src/protocol.ts").read_text()
 
-    assert re.findall(r'"(X-Fused-[A-Za-z]+)"', source) == [CLIENT_HEADER]
+    assert re.findall(r'client: "(X-Fused-[A-Za-z]+)"', source) == [CLIENT_HEADER]
 
 
 @given(name=words, address=addresses, agent=words, referer=words)
