@@ -93,8 +93,15 @@ def test_quickstart_draws_its_maps(lab: Lab) -> None:
 
     lab.run_all()
 
-    points, warm, cold = (224, 110, 70), (122, 209, 129), (65, 68, 135)
+    points, warm, cold = (
+        (58, 111, 145),
+        (122, 209, 129),
+        (65, 68, 135),
+    )  # points: the ramp's first colour
     lab.wait_for_color(points, number=0, share=0.0005, floor=0.0)
+    assert "elevation" in lab.page.locator(".fused-map").first.inner_text(), (
+        "the legend says what the points' colours mean"
+    )
     seen = lab.colors(0, floor=0.0)
     assert sum(part for color, part in seen.items() if is_near(color, warm, tolerance=60)) > 0.01
     assert sum(part for color, part in seen.items() if is_near(color, cold, tolerance=60)) > 0.01
