@@ -20,6 +20,10 @@ _OF_LAYER: Final = (
 )  # fmt: skip
 _VIZ_CONFIG: Final = "fused:vizConfig"
 _VIEW_STATE: Final = "fused:defaultViewState"
+_UDF_TYPE: Final = "fused:udfType"
+_FOLLOWS: Final = {"vector_single": True, "vector_single_none": False}
+"""Types that are run once, and whether with what the map shows. Of the others the signature decides."""
+_OF_TILES: Final = frozenset({"kind", "tile_size"})
 _VIEW: Final = frozenset({"center", "zoom", "bounds"})
 _SHARED: Final = ("tooltip", "visible")
 """What a vizConfig says that is not about tiles."""
@@ -35,22 +39,40 @@ def map_of(udf: Udf, given: Mapping[str, Any]) -> FusedMap:
     Raises:
         FusedError: as `FusedMap` and its layers.
     """
-    from fused_jupyter.widgets import FusedMap, TileLayer, udf_layer
+    from fused_jupyter.widgets import FileLayer, FusedMap, TileLayer, udf_layer
 
     definition = udf.definition
     arguments, drawing, rest = split(definition, given)
-    own = {parameter.name for parameter in definition.parameters}
-    said_values = {name: value for name, value in published_values(definition.metadata).items() if name in own}
+    published = published_values(definition.metadata)
+    said_values = {
+        parameter.name: _like(parameter.default, published[parameter.name])
+        for parameter in definition.parameters
+        if parameter.name in published
+    }
     options: dict[str, Any] = {name: rest.pop(name) for name in _OF_LAYER if name in rest}
     style, said = _look(definition)
     if style and options.get("style") is None:
         options["style"] = style
     options = {name: said[name] for name in _SHARED if name in said} | options
-    layer = udf_layer(udf, definition, {"params": drawing, **options})
+    follows = _FOLLOWS.get(str(definition.metadata.get(_UDF_TYPE)))
+    if follows is None or _OF_TILES & options.keys():
+        layer = udf_layer(udf, definition, {"params": drawing, **options})
+    else:
+        layer = FileLayer(udf, params=drawing, **{"follow": follows, **options})
     if isinstance(layer, TileLayer):
         layer = replace(layer, **{n: v for n, v in said.items() if n not in {*options, *_SHARED}})
     view = {} if _VIEW & rest.keys() else _view(definition)
     return FusedMap(layer, params=carried(definition, {**said_values, **arguments}), **view, **rest)
+
+
+def _like(default: Any, value: Any) -> Any:
+    """A value as the default is: Fused's controls keep numbers as text."""
+    if not isinstance(value, str) or not isinstance(default, (bool, int, float)):
+        return value
+    try:
+        return type(default)(json.loads(value.lower()))
+    except (ValueError, TypeError):
+        return value
 
 
 def _look(definition: UdfDefinition) -> tuple[Mapping[str, Any], Mapping[str, Any]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from fused_jupyter.api.profile import Profile
 from fused_jupyter.api.result import RunResult
+from fused_jupyter.api.shown import as_shown
 from fused_jupyter.api.udf import Udf
 from fused_jupyter.errors import (
     ArgumentError,
@@ -290,7 +291,7 @@ class _Call:
         """Run it and give what is wanted."""
         if self.gives_result:
             return await self._result(runs)
-        return await (self._tried(runs.value, runs) if self.is_shown else self._silent(runs))
+        return as_shown(await (self._tried(runs.value, runs) if self.is_shown else self._silent(runs)))
 
     async def _silent(self, runs: _Runs) -> Any:
         return (await self._tried(runs.outcome, runs)).value

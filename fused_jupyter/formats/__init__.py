@@ -9,7 +9,7 @@ from __future__ import annotations
 from fused_jupyter.formats.catalog import FORMATS, Format
 from fused_jupyter.formats.encoding import Encoded, encode
 from fused_jupyter.formats.frame import TileFrame
-from fused_jupyter.formats.kinds import Kind, kind_of
+from fused_jupyter.formats.kinds import Kind, is_html, kind_of
 from fused_jupyter.formats.negotiation import Wanted
 from fused_jupyter.formats.style import STYLE_NAMES, Style
 from fused_jupyter.formats.target import Target
@@ -25,5 +25,6 @@ __all__ = [
     "TileFrame",
     "Wanted",
     "encode",
+    "is_html",
     "kind_of",
 ]

@@ -29,6 +29,15 @@ _HTML = re.compile(
 )
 
 
+def is_html(text: str) -> bool:
+    """Whether a text begins like HTML.
+
+    >>> is_html(" <!DOCTYPE html><p>"), is_html("<wkt>")
+    (True, False)
+    """
+    return _HTML.match(text.removeprefix("\ufeff")) is not None
+
+
 class Kind(Enum):
     """The kinds of value that formats tell apart; the text is how an error message calls them."""
 
@@ -197,7 +206,7 @@ def _refine_raster(value: Any, kind: Kind) -> Kind:
 
 def _refine_plain(value: Any, kind: Kind) -> Kind:
     if isinstance(value, str):
-        return Kind.PAGE if _HTML.match(value.removeprefix("\ufeff")) else kind
+        return Kind.PAGE if is_html(value) else kind
     if isinstance(value, tuple) and len(value) == 2 and _is_raster(value[0]):
         return Kind.RASTER if _looks_like_bounds(value[1]) else kind
     if isinstance(value, dict) and any(_kind_inside(member) in _IN_A_BUNDLE for member in value.values()):

@@ -70,6 +70,35 @@ def test_what_the_user_says_wins() -> None:
 
 
 @pytest.mark.parametrize(
+    ("udf_type", "given", "expected"),
+    [
+        ("vector_single", {}, ("file", True)),
+        ("vector_single_none", {}, ("file", False)),
+        ("vector_tile", {}, ("tiles", None)),
+        ("auto", {}, ("tiles", None)),
+        ("vector_single", {"follow": False}, ("file", False)),
+        ("vector_single_none", {"kind": "vector"}, ("tiles", None)),
+    ],
+)
+def test_the_type_of_a_public_udf_says_how_it_is_run(
+    udf_type: str, given: dict[str, Any], expected: tuple[str, bool | None]
+) -> None:
+    """Once for all, once for what the map shows, or for each tile; what the user says wins."""
+    (layer,) = udf_with({"fused:udfType": udf_type}).map(**given).layers
+
+    assert (layer.type, getattr(layer, "follow", None)) == expected
+
+
+def test_default_parameters_of_a_public_udf_are_the_maps_first_values() -> None:
+    """As an object, or as Fused's list of controls, where an empty value is none."""
+    controls = [{"parameter": "min_depth", "value": "8"}, {"parameter": "opacity", "value": ""}]
+
+    assert udf_with({"fused:defaultParameters": controls}).map().params == {"min_depth": 8.0}
+    assert udf_with({"fused:defaultParameters": {"min_depth": 9}}).map(min_depth=1).params == {"min_depth": 1}
+    assert udf_with({"fused:defaultParameters": {"gone": 9}}).map().params == {}
+
+
+@pytest.mark.parametrize(
     "view",
     [
         {"enable": False, "latitude": 1, "longitude": 1, "zoom": 3},

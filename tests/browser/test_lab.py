@@ -108,6 +108,30 @@ def test_quickstart_draws_its_maps(lab: Lab) -> None:
     assert [element.get_attribute("data-failed") for element in lab.page.query_selector_all(".fused-map")] == ["0", "0"]
 
 
+@pytest.mark.parametrize("lab_server", ["/"], indirect=True, ids=["root"])
+def test_pages_of_udfs_are_shown_without_the_origin_of_the_notebook(lab: Lab) -> None:
+    """HTML text and a Starlette response: each is drawn, its script runs, and reaches nothing around it."""
+    page = (
+        "<h1>HEAD</h1><p id='found'></p><script>let found = origin; "
+        "try { found += ' ' + parent.document.title } catch (e) { found += ' ' + e.name }; "
+        "document.getElementById('found').textContent = found</script>"
+    )
+    text = f"@fused.udf\ndef text():\n    return {page.replace('HEAD', 'Text')!r}\ntext()"
+    response = (
+        "@fused.udf\ndef response():\n    from starlette.responses import HTMLResponse\n"
+        f"    return HTMLResponse({page.replace('HEAD', 'Response')!r})\nresponse()"
+    )
+    write_notebook(lab.server.directory / "pages.ipynb", ["%load_ext fused_jupyter", text, response])
+    lab.open("pages.ipynb")
+
+    lab.run_all()
+
+    for number, title in enumerate(("Text", "Response")):
+        frame = lab.page.frame_locator(".jp-OutputArea iframe").nth(number)
+        frame.get_by_role("heading", name=title).wait_for()
+        assert frame.locator("#found").inner_text() == "null SecurityError"
+
+
 def move_slider(lab: Lab, name: str, value: int) -> None:
     """Set a control of the first map as a hand would."""
     control = lab.page.locator(".fused-map").first.get_by_label(name)
