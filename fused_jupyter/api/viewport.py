@@ -41,10 +41,15 @@ def run_on(udf: Udf, where: Any, **arguments: Any) -> Any:
         raise ArgumentError(
             f"{udf.name}.run_on: nothing is drawn; draw a shape first, or give the map for its viewport"
         )
-    return run(udf, parameters={**values, **_as_arguments(udf.definition, area), **own}, **options)
+    return run(udf, parameters={**values, **as_arguments(udf.definition, area), **own}, **options)
 
 
-def _as_arguments(definition: UdfDefinition, area: Any) -> dict[str, Any]:
+def as_arguments(definition: UdfDefinition, area: Any) -> dict[str, Any]:
+    """The area, as the UDF takes it.
+
+    Raises:
+        ArgumentError: it takes none.
+    """
     if (spatial := definition.spatial_parameter) is not None:
         return {spatial.name: area}
     if {parameter.name for parameter in definition.parameters} >= {"x", "y", "z"}:

@@ -119,7 +119,7 @@ def _hexagons(column: pd.Series[Any]) -> tuple[NDArray[np.object_], Shapes]:
         ) from exc
     import pyarrow as pa
 
-    cells = _numbers(column)
+    cells = cell_numbers(column)
     valid = np.asarray(pa.array(h3ronpy.cells_valid(cells, booleanarray=True)).to_numpy(zero_copy_only=False), np.bool_)
     shapes = np.full(len(cells), None, np.object_)
     texts = np.full(len(cells), None, np.object_)
@@ -128,7 +128,7 @@ def _hexagons(column: pd.Series[Any]) -> tuple[NDArray[np.object_], Shapes]:
     return texts, shapes
 
 
-def _numbers(column: pd.Series[Any]) -> NDArray[np.uint64]:
+def cell_numbers(column: pd.Series[Any]) -> NDArray[np.uint64]:
     """The cells as numbers, 0 where there is none."""
     if column.dtype.kind in "iu":
         return np.asarray(column.fillna(0).to_numpy(), np.int64).view(np.uint64)

@@ -4,7 +4,7 @@ import { HEADERS, ROUTES } from "../protocol";
 
 const PING_TIMEOUT = 1500; // ms
 const PING_WAITS = [300, 900]; // ms before the second and the third try
-const START_WAITS = [...PING_WAITS, 2000, 3000]; // ms; a server that knows no such kernel may do so when that has started
+const START_WAITS = [...PING_WAITS, 2000, 3000, 4000, 5000]; // ms; a server that knows no such kernel may do so when its host has started
 
 /** What the page tells of its server. */
 export interface Page {
