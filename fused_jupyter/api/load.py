@@ -26,7 +26,7 @@ from fused_jupyter.storage import (
 from fused_jupyter.udfs import UdfDefinition
 
 if TYPE_CHECKING:
-    from lonboard import BitmapTileLayer
+    from lonboard import BaseLayer
 
     from fused_jupyter.api.pool import JobPool
     from fused_jupyter.api.tokens import UdfAccessToken
@@ -63,7 +63,7 @@ class LoadedUdf(Udf):
             self._claim_name()
         return super().map(*arg_list, **parameters)
 
-    def to_lonboard(self, **parameters: Any) -> BitmapTileLayer:  # noqa: D102 - as of every UDF
+    def to_lonboard(self, **parameters: Any) -> BaseLayer:  # noqa: D102 - as of every UDF
         self._claim_name()
         return super().to_lonboard(**parameters)
 

@@ -1,8 +1,9 @@
-"""`fused.api.list`, `get`, `upload` and so on: files of `fd://` and `/mount`, on this machine's disk."""
+"""`fused.api.list`, `get`, `upload` and so on: files of `fd://`, of `/mount`, and any other on this machine's disk."""
 
 from __future__ import annotations
 
 import builtins
+import hashlib
 import os
 import secrets
 import shutil
@@ -10,9 +11,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal, overload
 
 from fused_jupyter.engines.nesting import running
-from fused_jupyter.errors import ArgumentError, NoServerError
+from fused_jupyter.errors import ArgumentError, MissingFileError, NoServerError
 from fused_jupyter.settings import Options
-from fused_jupyter.storage.fd import Depth, Files, ListDetails, current_files
+from fused_jupyter.storage.fd import FD, MOUNT, Depth, Files, ListDetails, Place, current_files
 from fused_jupyter.storage.signing import Permit, reading_permit, signing_secret
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ def list(path: str, *, details: bool = False) -> builtins.list[str] | builtins.l
     """The files and directories in a directory.
 
     Args:
-        path: its address, such as `fd://data/` or `/mount/data`. Of a file, that file; of what is not there, nothing.
+        path: its address, such as `fd://data/`, `/mount/data` or `/home/me/data`. Of a file, that file; of what is not
+            there, nothing.
         details: give sizes and times, too.
 
     Returns:
@@ -156,7 +158,8 @@ def sign_url(path: str) -> str:
 
     Returns:
         An address of this kernel's Jupyter server, as it is reached from this machine. Whoever has it may read the
-        file: it is as secret as the file. In a UDF whose kernel has no server, and of a bucket for which a directory
+        file: it is as secret as the file. Of a path outside of `fd://` and `/mount` a copy below `fd://signed/` is
+        opened, as the file is now. In a UDF whose kernel has no server, and of a bucket for which a directory
         stands, that of the file itself, `file:///…`, which programs on this machine can read.
 
     Raises:
@@ -213,11 +216,25 @@ def _readable(url: str) -> str:
         return path.as_uri()
     place = files.place(url)
     try:
+        if place.prefix not in {FD, MOUNT}:
+            return _signed(reading_permit(_copied(files, place)))
         return _signed(reading_permit(place.url))
     except NoServerError:
         if running() is None:
             raise
         return place.path.as_uri()
+
+
+def _copied(files: Files, place: Place) -> str:
+    """The address of a copy that the server may open: it opens none but those of `fd://` and `/mount`."""
+    found = place.path.stat() if place.path.is_file() else None
+    if found is None:
+        raise MissingFileError(f"{place.url} is not there; only a file can be signed")
+    name = hashlib.sha256(f"{place.url} {found.st_mtime_ns} {found.st_size}".encode()).hexdigest()[:16]
+    url = f"{FD}signed/{name}/{place.path.name}"
+    if not files.place(url).path.is_file():
+        files.put(url, place.path)
+    return url
 
 
 def _signed(permit: Permit) -> str:

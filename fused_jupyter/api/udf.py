@@ -22,7 +22,7 @@ from fused_jupyter.runtime import current, current_kernel
 from fused_jupyter.udfs import HeaderModule, UdfDefinition, renamed, with_default_parameters
 
 if TYPE_CHECKING:
-    from lonboard import BitmapTileLayer
+    from lonboard import BaseLayer
 
     from fused_jupyter.api.limits import Expiry
     from fused_jupyter.api.pool import JobPool
@@ -464,19 +464,15 @@ class Udf:
     @overload
     def map(self, arg_list: Iterable[Any], /, **options: Any) -> JobPool: ...
     def map(self, /, *arg_list: Any, **parameters: Any) -> FusedMap | JobPool:
-        """A live map of it; with arguments by position, its runs for all of them: `udf.map([1, 2]).df()`.
+        """A live map, which its cell redraws; with arguments by position, runs for all of them: `udf.map([1, 2]).df()`.
 
         Args:
             *arg_list: for runs, what `fused.submit` takes, and its options as keywords: then this gives a `JobPool`.
             **parameters: arguments of the UDF; the map's `params` trait changes them later. Of what is no parameter of
                 the UDF, `rescale`, `colormap`, `nodata` and `max_features` say how its tiles are drawn; `style`,
                 `legend`, `tooltip`, `opacity`, `name` and the like go to its layer, and the rest to `FusedMap`:
-                `center`, `zoom`, `bounds`, `basemap`, `height`, `controls`. Where you say nothing, the vizConfig and
-                the defaultViewState of its metadata do. A UDF that takes bounds
-                is drawn as tiles, or with `follow=True` by one run for the view. One that takes none runs once.
-
-        Returns:
-            A widget that follows the UDF: running its cell again redraws it.
+                `center`, `zoom`, `bounds`, `basemap`, `height`, `controls`. Where you say nothing, its metadata do. A
+                UDF that takes bounds is drawn as tiles, or with `follow=True` by one run for the view; others run once.
         """
         if arg_list:
             from fused_jupyter.api.submit import map_over
@@ -487,18 +483,22 @@ class Udf:
 
         return map_of(self, parameters)
 
-    def to_lonboard(self, **parameters: Any) -> BitmapTileLayer:
-        """A lonboard `BitmapTileLayer` of its raster tiles, kept fresh when its cell is run again.
+    def to_lonboard(self, **parameters: Any) -> BaseLayer:
+        """A layer of lonboard with what it gives, drawn anew when its cell runs again or `layer.params` is set.
 
-        lonboard can send no credentials, so the layer gets a token in its URL: it opens this UDF only and dies with the
-        kernel. lonboard itself needs the internet to start. A notebook saved with its widgets holds the dead token.
+        Features are a `ScatterplotLayer`, `PathLayer`, `PolygonLayer` or `H3HexagonLayer`; rasters a `BitmapTileLayer`
+        with a token in its URL, as lonboard sends no login: it opens this UDF only and dies with the kernel. lonboard
+        itself needs the internet to start.
 
         Args:
-            **parameters: arguments of the UDF, and how its tiles are drawn, as for `map`; the rest goes to
-                `BitmapTileLayer`.
+            **parameters: arguments of the UDF, and how its tiles are drawn, as for `map`. `bounds`: for what area it
+                runs, by default the world. `kind="raster"` or `"vector"`: what it gives, by default seen by a run.
+                `geometry="point"`, `"line"`, `"polygon"`: only these rows. The rest is for the layer, where a function
+                gets the table: `get_radius=lambda frame: frame.mag * 1e4`.
 
         Raises:
-            NoServerError: this kernel was not started by a Jupyter server with the extension.
+            NoServerError: of tiles, this kernel was not started by a Jupyter server with the extension.
+            ArgumentError: lonboard has no layer for it.
         """
         from fused_jupyter.api.lonboard import lonboard_of
 

@@ -1,7 +1,11 @@
-"""Files by address: `fd://` is a directory of this machine, `/mount` the mount directory."""
+"""Files by address: `fd://` is a directory of this machine, `/mount` the mount directory.
+
+Whoever runs Python here may also name any other path; who comes over HTTP may not.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
@@ -88,6 +92,7 @@ class Files:
         directory: the root of `fd://`, absolute.
         mount: the mount directory, absolute: what `/mount` and `/mnt/cache` mean.
         buckets: by their addresses, such as `s3://name`, the directories that stand for buckets.
+        anywhere: whether other absolute paths mean themselves.
 
     >>> import tempfile
     >>> files = Files(Path(tempfile.mkdtemp()), mount=Path(tempfile.mkdtemp()))
@@ -96,13 +101,16 @@ class Files:
     (['fd://roads/a.csv'], b'1,2')
     """
 
-    def __init__(self, directory: Path, *, mount: Path, buckets: Mapping[str, Path] | None = None) -> None:
+    def __init__(
+        self, directory: Path, *, mount: Path, buckets: Mapping[str, Path] | None = None, anywhere: bool = False
+    ) -> None:
+        self._anywhere = anywhere
         self._directory = directory
         self._mount = mount
         self._buckets = dict(buckets or {})
 
     @classmethod
-    def of(cls, options: Options) -> Self:
+    def of(cls, options: Options, *, anywhere: bool = False) -> Self:
         """Those of the settings.
 
         Raises:
@@ -114,6 +122,7 @@ class Files:
             root or data / "files",
             mount=_absolute("FUSED_MOUNT_DIRECTORY", options.mount_directory),
             buckets=dict(map(_bucket, options.buckets)),
+            anywhere=anywhere,
         )
 
     def place(self, url: str) -> Place:
@@ -284,10 +293,19 @@ class Files:
         with draft.open("rb") as file:
             os.fsync(file.fileno())  # a file that is renamed before it is written would be empty after a power cut
         draft.replace(target)
+        self._tidy(url)
 
     def drop(self, url: str, name: str) -> None:
         """Throw a draft away."""
         self.draft(url, name).unlink(missing_ok=True)
+        self._tidy(url)
+
+    def _tidy(self, url: str) -> None:
+        """Leave no directory of drafts where none of ours is."""
+        place = self.place(url)
+        if place.prefix not in {FD, MOUNT}:
+            with contextlib.suppress(OSError):  # another draft is in it
+                (place.root / _DRAFTS).rmdir()
 
     def _target(self, url: str) -> Path:
         """Where a file is to be written; its directory is there afterwards."""
@@ -316,7 +334,7 @@ class Files:
         return Place(root=self._directory, prefix=FD, key=_checked(key, url))
 
     def _of_path(self, path: str, url: str) -> Place:
-        """A path of this machine, which must lie in one of the two directories."""
+        """A path of this machine, in one of the two directories or, where that is allowed, anywhere."""
         mounts = dict.fromkeys(Mount(self._mount).path_map().paths, self._mount)
         mounts |= {mount: Path(mount) for mount in MOUNTS if mount not in mounts}  # really there: it means itself
         roots = {
@@ -328,6 +346,9 @@ class Files:
         for start, (prefix, root) in roots.items():
             if path == start or path.startswith(f"{start}/"):
                 return Place(root=root, prefix=prefix, key=_checked(path[len(start) + 1 :], url))
+        if self._anywhere:
+            real = Path(os.path.abspath(path))  # noqa: PTH100 - links stay, for `Place.path` to look at
+            return Place(root=real.parent, prefix=f"{str(real.parent).rstrip('/')}/", key=_checked(real.name, url))
         raise ArgumentError(f"path: got {url!r}, which is neither in {MOUNT} nor in {FD}; upload the file first")
 
     def _check_depth(self, path: Path, limit: float, *, url: str) -> None:
@@ -342,14 +363,14 @@ class Files:
 
 
 def current_files() -> Files:
-    """Those of the settings."""
+    """Those of the settings, and all other paths of this machine: for the owner's own Python."""
     names = ("FUSED_FILES_DIRECTORY", "FUSED_DATA_DIRECTORY", "FUSED_MOUNT_DIRECTORY", "FUSED_BUCKETS")
     return _files(*map(os.environ.get, (*names, "XDG_DATA_HOME", "HOME")))
 
 
 @functools.lru_cache
 def _files(*_: str | None) -> Files:  # what the settings depend on, so that a change of one is seen
-    return Files.of(Options.from_environment())
+    return Files.of(Options.from_environment(), anywhere=True)
 
 
 def _bucket(setting: str) -> tuple[str, Path]:

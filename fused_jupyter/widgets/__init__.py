@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from fused_jupyter.widgets._compare import MapComparison, compare, sync, unsync
     from fused_jupyter.widgets._control import Control
     from fused_jupyter.widgets._layers import FeatureLayer, FileLayer, ImageLayer, TileLayer, udf_layer
-    from fused_jupyter.widgets._lonboard import bitmap_tile_layer
+    from fused_jupyter.widgets._lonboard import FeatureTable, bitmap_tile_layer, feature_table, vector_layer
     from fused_jupyter.widgets._map import FusedMap
     from fused_jupyter.widgets._style import read_vizconfig
     from fused_jupyter.widgets._top import LiveTop
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Control",
     "FeatureLayer",
+    "FeatureTable",
     "FileLayer",
     "FusedMap",
     "ImageLayer",
@@ -25,15 +26,18 @@ __all__ = [
     "TileLayer",
     "bitmap_tile_layer",
     "compare",
+    "feature_table",
     "read_vizconfig",
     "sync",
     "udf_layer",
     "unsync",
+    "vector_layer",
 ]
 
 _HOMES = {
     "Control": "_control",
     "FeatureLayer": "_layers",
+    "FeatureTable": "_lonboard",
     "FileLayer": "_layers",
     "FusedMap": "_map",
     "ImageLayer": "_layers",
@@ -42,10 +46,12 @@ _HOMES = {
     "TileLayer": "_layers",
     "bitmap_tile_layer": "_lonboard",
     "compare": "_compare",
+    "feature_table": "_lonboard",
     "read_vizconfig": "_style",
     "sync": "_compare",
     "udf_layer": "_layers",
     "unsync": "_compare",
+    "vector_layer": "_lonboard",
 }
 
 

@@ -180,3 +180,28 @@ def test_signed_address_in_a_udf_without_a_server_is_that_of_the_file(root: Path
         fused.set_env(FUSED_FILES_DIRECTORY=None)
     with pytest.raises(NoServerError):
         fused.api.sign_url("fd://a.csv")
+
+
+def test_other_paths_of_this_machine_mean_themselves(tmp_path: Path) -> None:
+    """Listed, read, written as a whole, deleted; nothing else is left in their directories."""
+    own = tmp_path / "own data"
+    fused.api.upload(b"1,2", f"{own}/new/a.csv")
+    fused.api.upload(pd.DataFrame({"n": [1]}), f"{own}/b.parquet")
+
+    assert sorted(path.name for path in own.rglob("*")) == ["a.csv", "b.parquet", "new"]
+    assert fused.api.list(str(own)) == [f"{own}/b.parquet", f"{own}/new/"]
+    assert fused.api.get(f"file://{own}/new/a.csv".replace(" ", "%20")) == b"1,2"
+    assert fused.api.list(f"{own}/new/../new", details=True)[0].size == 3
+    assert fused.api.delete(f"{own}/new")
+    assert [path.name for path in own.iterdir()] == ["b.parquet"]
+    with pytest.raises(MissingFileError):
+        fused.api.get(f"{own}/gone.csv")
+
+
+def test_directories_deeper_than_allowed_are_not_deleted(tmp_path: Path) -> None:
+    """Of other paths neither."""
+    fused.api.upload(b"", f"{tmp_path}/a/b/c/d/e.txt")
+
+    with pytest.raises(ArgumentError, match="nothing was deleted"):
+        fused.api.delete(f"{tmp_path}/a")
+    assert (tmp_path / "a/b/c/d/e.txt").exists()

@@ -377,6 +377,21 @@ def test_notebook_signs_what_the_server_answers(files: Files, kernel: Kernel) ->
         assert files.server.get(f"{API}/files/list?path=fd://t/n.txt", headers=headers, login=False).status == 200
 
 
+def test_a_copy_of_a_file_elsewhere_is_signed(files: Files, kernel: Kernel, tmp_path: Path) -> None:
+    """The address opens what the file is now; the server itself opens no other path of this machine."""
+    own = tmp_path / "own.csv"
+    own.write_bytes(b"1,2")
+    code = f"import fused_jupyter as fused; print(fused.api.sign_url({str(own)!r}))"
+
+    url = kernel.execute(code).check().text.split()[-1]
+    own.write_bytes(b"3,4,5")
+    later = kernel.execute(code).check().text.split()[-1]
+
+    assert requests.get(url, timeout=60).content == b"1,2"
+    assert requests.get(later, timeout=60).content == b"3,4,5"
+    assert files.ask("list", str(tmp_path)).status == 422
+
+
 def test_client_magic_prints_no_key(files: Files, kernel: Kernel) -> None:
     """Its lines read it from where the server keeps it."""
     result = kernel.execute("%fused_client").check()
