@@ -111,7 +111,7 @@ def _show(layer: Any, table: FeatureTable, *, name: str, kind: str, values: Mapp
 
 
 def _close_parts(draft: Any) -> None:
-    """lonboard gives each layer a place for error messages, and this one does have a page."""
+    """Close what does have a page: the place for error messages that lonboard gives each layer."""
     for part in vars(draft).values():
         if isinstance(part, Widget):
             getattr(part, "layout", part).close()
