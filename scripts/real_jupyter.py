@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import nbformat
+import zmq
 from jupyter_client.blocking.client import BlockingKernelClient
 
 from fused_jupyter.wire import Announcement, Status, connect
@@ -182,10 +183,18 @@ class Kernel:
         return status
 
     def _connect(self) -> BlockingKernelClient:
-        client = BlockingKernelClient(connection_file=str(self.server.runtime_directory / f"kernel-{self.id}.json"))
+        # The context of all: one that the garbage collector meets, after a kernel that never came, blocks for ever.
+        client = BlockingKernelClient(
+            connection_file=str(self.server.runtime_directory / f"kernel-{self.id}.json"),
+            context=zmq.Context.instance(),
+        )
         client.load_connection_file()
         client.start_channels(hb=False)  # on a loaded machine a kernel that starts misses beats
-        client.wait_for_ready(timeout=60)
+        try:
+            client.wait_for_ready(timeout=60)
+        except BaseException:
+            client.stop_channels()
+            raise
         return client
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -45,8 +46,12 @@ def test_a_slider_storm_cancels_runs_and_leaves_no_backlog(lab: Lab) -> None:
     lab.open("storm.ipynb")
     lab.run_all()
     lab.map()
-    (kernel,) = (Kernel(lab.server, each["id"]) for each in lab.server.get("api/kernels").json())
+    [running] = lab.server.get("api/kernels").json()
+    with closing(Kernel(lab.server, running["id"])) as kernel:
+        storm(lab, kernel)
 
+
+def storm(lab: Lab, kernel: Kernel) -> None:
     lab.page.evaluate(STORM)
     lab.wait_for_color((200, 0, 0), share=0.5)
     lab.page.wait_for_timeout(1000)
