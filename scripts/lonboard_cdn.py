@@ -7,8 +7,12 @@ lonboard's JavaScript has; the code stays as it is.
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import http.server
 import re
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,6 +25,7 @@ _WASM = PACKAGES / "parquet-wasm" / "esm" / "parquet_wasm_bg.wasm"
 _ADDRESS = re.compile(re.escape(CDN) + r"((?:@[\w-]+/)?[\w-]+)@[\w.-]+/(.+)")
 _ELSEWHERE = re.compile(r"^https?://(?!127\.0\.0\.1[:/]|localhost[:/])")
 _TYPES = {".js": "text/javascript", ".wasm": "application/wasm"}
+_FOR_ALL = {"Access-Control-Allow-Origin": "*", "Cache-Control": "max-age=3600"}
 _HASH = re.compile(r"_[0-9a-f]{16}$")
 _HEADER = 8
 """Bytes of a wasm module before its sections."""
@@ -28,28 +33,58 @@ _IMPORTS = 2
 """The section that names what the module needs."""
 
 
-def answer_cdn(context: BrowserContext) -> list[str]:
+@contextlib.contextmanager
+def answering_cdn(context: BrowserContext) -> Iterator[list[str]]:
     """Answer lonboard in all pages of this context; nothing else leaves the machine.
+
+    The files come from a server here, to which the browser is sent on: they are large, and a map of lonboard that is
+    not ready within the two seconds of anywidget is drawn, but follows nothing any more.
 
     Returns:
         The addresses that were asked for, which grows as they come.
     """
     asked: list[str] = []
-    wasm = with_names(_WASM.read_bytes(), _names_in_wheel())
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Files) as server:
+        root = f"http://127.0.0.1:{server.server_address[1]}/"
 
-    def answer(route: Route) -> None:
-        asked.append(route.request.url)
-        found = _ADDRESS.fullmatch(route.request.url)
-        path = PACKAGES / found[1] / found[2] if found else None
-        if path is None or not path.is_file():
-            route.abort()
+        def answer(route: Route) -> None:
+            asked.append(route.request.url)
+            if (found := _ADDRESS.fullmatch(route.request.url)) is None:
+                route.abort()
+            else:
+                route.fulfill(status=302, headers={**_FOR_ALL, "Location": f"{root}{found[1]}/{found[2]}"})
+
+        context.route(_ELSEWHERE, answer)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield asked
+        server.shutdown()
+        thread.join()
+
+
+class _Files(http.server.BaseHTTPRequestHandler):
+    """Files of npm packages; the wasm as this lonboard wants it."""
+
+    def do_GET(self) -> None:
+        """The file, or 404."""
+        path = PACKAGES / self.path.lstrip("/")
+        if path.suffix not in _TYPES or not path.is_file():
+            self.send_error(404)
             return
-        body = wasm if path == _WASM else path.read_bytes()
-        headers = {"Access-Control-Allow-Origin": "*", "Content-Type": _TYPES[path.suffix]}
-        route.fulfill(body=body, headers=headers)
+        body = _fitting_wasm() if path == _WASM else path.read_bytes()
+        self.send_response(200)
+        for name, value in {**_FOR_ALL, "Content-Type": _TYPES[path.suffix], "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
 
-    context.route(_ELSEWHERE, answer)
-    return asked
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name in the base
+        """Say nothing."""
+
+
+@functools.cache
+def _fitting_wasm() -> bytes:
+    return with_names(_WASM.read_bytes(), _names_in_wheel())
 
 
 def with_names(wasm: bytes, names: list[str]) -> bytes:

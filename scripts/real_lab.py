@@ -11,7 +11,7 @@ from typing import Any
 
 import nbformat
 from PIL import Image
-from playwright.sync_api import Browser, ElementHandle, Page, sync_playwright
+from playwright.sync_api import Browser, ElementHandle, Locator, Page, sync_playwright
 from real_jupyter import JupyterServer, Server
 
 CHROMIUM_FLAGS = [
@@ -108,10 +108,7 @@ class Lab:
 
     def colors(self, number: int = 0, *, floor: float = 0.02) -> dict[tuple[int, int, int], float]:
         """Share of each colour in the map's picture; colours that cover no more than `floor` are left out."""
-        picture = Image.open(io.BytesIO(self.map(number).screenshot())).convert("RGB")
-        counts = picture.getcolors(picture.width * picture.height) or []
-        total = picture.width * picture.height
-        return {color: count / total for count, color in counts if count / total > floor}
+        return colors_of(self.map(number), floor=floor)
 
     def wait_for_color(
         self, color: tuple[int, int, int], *, number: int = 0, share: float = 0.1, floor: float = 0.02
@@ -128,6 +125,14 @@ class Lab:
                 return
             self.page.wait_for_timeout(250)
         raise AssertionError(f"{color} does not cover {share:.0%} of the map; there are {seen}")
+
+
+def colors_of(element: ElementHandle | Locator, *, floor: float = 0.02) -> dict[tuple[int, int, int], float]:
+    """Share of each colour in the picture of an element; colours that cover no more than `floor` are left out."""
+    picture = Image.open(io.BytesIO(element.screenshot())).convert("RGB")
+    total = picture.width * picture.height
+    counts = picture.getcolors(total) or []
+    return {color: count / total for count, color in counts if count / total > floor}
 
 
 def is_near(one: tuple[int, int, int], other: tuple[int, int, int], *, tolerance: int = 24) -> bool:

@@ -1,4 +1,4 @@
-"""lonboard's layer in a real kernel: its address works without a login, and follows the cell."""
+"""lonboard's tiles in a real kernel: their address works without a login, and follows the cell."""
 
 from __future__ import annotations
 
@@ -27,6 +27,23 @@ def test_layer_follows_the_cell(server: JupyterServer, kernel: Kernel) -> None:
     assert (old.status, new.status) == (200, 200)
     assert old.headers["Content-Type"] == new.headers["Content-Type"] == "image/png"
     assert old.body != new.body
+
+
+def test_layer_follows_its_parameters(server: JupyterServer, kernel: Kernel) -> None:
+    """Other values are another address, and so is another way to draw; bounds say where alone there are tiles."""
+    kernel.define(RED)
+    made = "layer = for_lonboard.to_lonboard(kind='raster', level=7, bounds=(4, 50, 6, 52))"
+    first = address(kernel, f"{made}; print(layer.extent, layer.data)")
+    second = address(kernel, "layer.params = {'level': 90, 'rescale': '0,255'}; print(layer.data)")
+
+    area, _, before = first.rpartition(" ")
+    bodies = [
+        server.get(server.root.rstrip("/") + url.format(z=1, x=0, y=1), login=False).body for url in (before, second)
+    ]
+
+    assert area == "(4.0, 50.0, 6.0, 52.0)"
+    assert "level=90" in second
+    assert bodies[0] != bodies[1]
 
 
 def address(kernel: Kernel, code: str) -> str:

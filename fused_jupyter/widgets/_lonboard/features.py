@@ -23,7 +23,7 @@ class Drawing:
     types: frozenset[int] = frozenset()
     """Of shapely's types of geometries, those that it draws."""
     look: Mapping[str, Any]
-    """Where the user says nothing. lonboard's own points are black and two metres wide."""
+    """Where the user says nothing. lonboard's own points are black and two metres wide, its hexagons prisms in shade."""
 
 
 HEXAGON: Final = "hexagon"
@@ -37,7 +37,7 @@ DRAWINGS: Final = {
         types=frozenset({3, 6}),
         look={"get_fill_color": _FILL, "get_line_color": _EDGE, "line_width_min_pixels": 1},
     ),
-    HEXAGON: Drawing(layer="H3HexagonLayer", look={"get_fill_color": _FILL, "stroked": False}),
+    HEXAGON: Drawing(layer="H3HexagonLayer", look={"get_fill_color": _FILL, "stroked": False, "extruded": False}),
 }
 _GEOMETRIES: Final = tuple(kind for kind, drawing in DRAWINGS.items() if drawing.types)
 
