@@ -23,7 +23,7 @@ class Drawing:
     types: frozenset[int] = frozenset()
     """Of shapely's types of geometries, those that it draws."""
     look: Mapping[str, Any]
-    """Where the user says nothing. lonboard's own points are black and two metres wide, its hexagons prisms in shade."""
+    """Where the user says nothing. lonboard's own points are black and two metres wide, its hexagons shaded prisms."""
 
 
 HEXAGON: Final = "hexagon"
