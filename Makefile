@@ -61,8 +61,8 @@ kills: setup ## kill -9 of each kind of process, ten times each, at random momen
 load: setup ## fifty clients with tokens beside the owner's open map, for a minute; FOR=10 for less, SEED=1 to repeat
 	$(BIN)/python scripts/token_load.py --seconds $(or $(FOR),60) $(if $(SEED),--seed $(SEED))
 
-bench: setup ## run the benchmarks
-	for script in pictures tables vector_tiles function_cache disk_cache imports calls official_client tiles; do echo "== $$script"; PYTHONPATH=scripts $(BIN)/python benchmarks/$$script.py; done
+bench: setup $(VENV)/.bench chromium ## run the benchmarks
+	for script in pictures tables vector_tiles function_cache disk_cache imports calls official_client tiles maps; do echo "== $$script"; PYTHONPATH=scripts $(BIN)/python benchmarks/$$script.py; done
 
 clean: ## remove all that was built
 	rm -rf $(VENV) $(CLIENT) $(STATIC) js/node_modules site demo-output dist build
@@ -94,6 +94,10 @@ $(VENV)/.setup: $(VENV)/.python pyproject.toml
 
 $(VENV)/.docs: $(VENV)/.setup
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[docs]"
+	touch $@
+
+$(VENV)/.bench: $(VENV)/.setup
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[bench]"
 	touch $@
 
 # Both packages are called `fused`, so they live apart.

@@ -5,6 +5,7 @@ import { copyFile, mkdir, readFile, stat } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
 import { build, transform } from "esbuild";
 import { buildWorld } from "./world.mjs";
 
@@ -12,6 +13,7 @@ const here = dirname(fileURLToPath(import.meta.url));
 const output = join(here, "..", "fused_jupyter", "widgets", "static");
 const resolvePackage = createRequire(import.meta.url).resolve;
 const LIMIT = 20_000; // bytes; what travels with every widget, and anywidget gives it two seconds
+const PACKED_LIMIT = 500_000; // bytes of map.js with gzip, which a page loads once
 
 /** `import text from "./file?raw"` gives the file as a string, as Vite and so vitest have it. */
 const raw = {
@@ -59,5 +61,7 @@ await copyFile(join(here, "node_modules/maplibre-gl/LICENSE.txt"), join(output, 
 for (const name of ["loader.js", "map.js", "compare.js", "top.js", "viewer.js"]) {
   const { size } = await stat(join(output, name));
   console.log(`${name} ${(size / 1000).toFixed(1)} kB`);
+  const packed = name === "map.js" ? gzipSync(await readFile(join(output, name))).length : 0;
+  if (packed > PACKED_LIMIT) throw new Error(`${name} has ${packed} bytes with gzip, at most ${PACKED_LIMIT}`);
   if (name !== "map.js" && size > LIMIT) throw new Error(`${name} has ${size} bytes, at most ${LIMIT}`);
 }

@@ -22,6 +22,7 @@ from playwright.sync_api import Browser, Page
 from fused_jupyter.widgets import TileLayer
 from fused_jupyter.widgets._assets import asset, bundle_hash
 from fused_jupyter.widgets._layers import Layer
+from fused_jupyter.widgets._layers.content import Content, answer
 
 WIDTH, HEIGHT = 600, 400
 CENTRE = (WIDTH // 2, HEIGHT // 2)
@@ -45,7 +46,7 @@ class StubModel {
     if (content.kind === "cancel") this.asking[content.request]?.abort();
     if (content.kind === "data") {
       const response = await fetch(`/x/contents/${content.data}`);
-      if (response.ok) this.emit("msg:custom", content, [new DataView(await response.arrayBuffer())]);
+      this.emit("msg:custom", content, response.ok ? [new DataView(await response.arrayBuffer())] : []);
     }
     if (content.kind !== "request" || this.isDeaf) return;
     const { request, path, headers } = content;
@@ -85,7 +86,7 @@ class Site:
         self.busy_answers = 0
         self.fixed = False
         self.port = 0
-        self.contents: dict[str, bytes] = {}
+        self.contents: list[Content] = []
 
     def paths(self, part: str) -> list[str]:
         """What was asked for so far, where it holds this part."""
@@ -175,10 +176,11 @@ class ContentHandler(tornado.web.RequestHandler):
         """Called by tornado."""
         self.site = site
 
-    def get(self, digest: str) -> None:
-        """The bytes of that digest."""
-        self.set_status(200 if digest in self.site.contents else 404)
-        self.write(self.site.contents.get(digest, b""))
+    def get(self, name: str) -> None:
+        """What has that name."""
+        body = answer(name, self.site.contents)
+        self.set_status(404 if body is None else 200)
+        self.write(body or b"")
 
 
 def application(site: Site) -> tornado.web.Application:
@@ -222,7 +224,7 @@ def application(site: Site) -> tornado.web.Application:
 
     return tornado.web.Application(
         [
-            (r"/x/contents/([\w.]+)", ContentHandler, {"site": site}),
+            (r"/x/contents/([\w.@,-]+)", ContentHandler, {"site": site}),
             (r"/x/fused/static/(world\.json)", KernelHandler),
             (r"/x/fused/run/file/(\w+)\.geojson", FileHandler, {"site": site}),
             (r"/x/page.html", PageHandler),
@@ -258,7 +260,7 @@ class MapPage:
     def hold(self, *layers: Layer) -> None:
         """Have the stub kernel answer for the data of these layers."""
         contents = (getattr(layer, "content", None) for layer in layers)
-        self.site.contents |= {content.digest: content.body for content in contents if content is not None}
+        self.site.contents += [content for content in contents if content is not None]
 
     def wait_idle(self) -> None:
         """Wait until all tiles in view are there."""

@@ -29,4 +29,5 @@ PICTURE: Final = "picture"
 """The kernel asks for a picture of the map, or the page sends one: as a buffer."""
 
 DATA: Final = "data"
-"""The page asks for the data of a layer, and the kernel answers with it as a buffer."""
+"""The page asks for the data of a layer by its digest, or for the numbers of a picture at a place by
+`digest@longitude,latitude`; the kernel answers with a buffer, or without one where it has none."""

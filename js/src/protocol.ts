@@ -57,7 +57,10 @@ export const MESSAGES = {
   fly: "fly",
   /** The kernel asks for a picture of the map, or the page sends one: as a buffer. */
   picture: "picture",
-  /** The page asks for the data of a layer, and the kernel answers with it as a buffer. */
+  /**
+   * The page asks for the data of a layer by its digest, or for the numbers of a picture at a place by
+   * `digest@longitude,latitude`; the kernel answers with a buffer, or without one where it has none.
+   */
   data: "data",
 } as const;
 
@@ -205,7 +208,7 @@ export interface CustomMessage {
   path?: string;
   /** Of a request and of its answer. */
   headers?: Record<string, string>;
-  /** Of a request for data and of its answer: digest of what is wanted. */
+  /** Of a request for data and of its answer: what is wanted. */
   data?: string;
   /** Of an answer. */
   status?: number;

@@ -35,6 +35,14 @@ describe("Contents", () => {
     model.emit("msg:custom", { kind: "data", data: "d1" }, [BUFFER]);
     expect((await answer)?.byteLength).toBe(3);
     expect((await second)?.byteLength).toBe(3);
+    expect(model.sent).toHaveLength(1);
+  });
+
+  it("hears that there is none", async () => {
+    const { model, answer } = asked();
+    model.emit("msg:custom", { kind: "data", data: "d1" }, []);
+    expect(await answer).toBeNull();
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   it("asks again when nobody answers, and gives up in the end", async () => {

@@ -113,15 +113,18 @@ describe("a page's servers", () => {
 });
 
 describe("a model without a kernel", () => {
-  it("answers layers that ask for their data, and nobody else", async () => {
+  it("answers layers that ask for their data, also that there is none, and nobody else", async () => {
     const model = new PlainModel({}, (digest) => (digest === "d1" ? bytesOf(btoa("data")) : null));
     const heard: unknown[] = [];
-    model.on("msg:custom", (content, buffers) => heard.push([content.data, buffers[0].byteLength]));
+    model.on("msg:custom", (content, buffers) => heard.push([content.data, buffers[0]?.byteLength ?? null]));
     for (const content of [{ kind: "data", data: "d1" }, { kind: "data", data: "d2" }, { kind: "request" }]) {
       model.send(content);
     }
     await Promise.resolve();
-    expect(heard).toEqual([["d1", 4]]);
+    expect(heard).toEqual([
+      ["d1", 4],
+      ["d2", null],
+    ]);
   });
 
   it("tells of changes only", () => {

@@ -221,7 +221,7 @@ def test_an_unknown_field_is_refused(registry: Any) -> None:
 
 
 def test_the_page_gets_the_data_that_it_asks_for(registry: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As one binary buffer, by digest; what nobody holds is not answered."""
+    """As one binary buffer, by digest; of what nobody holds it is told so."""
     fused_map = FusedMap(FeatureLayer(PLACES, name="towns"))
     (layer,) = fused_map.layers
     told: list[Any] = []
@@ -231,10 +231,31 @@ def test_the_page_gets_the_data_that_it_asks_for(registry: Any, monkeypatch: pyt
         fused_map._handle_custom_msg({"kind": "data", "data": digest}, [])
 
     assert told[0] == ({"kind": "data", "data": layer.content.digest}, [layer.content.body])
-    (name, (outline,)) = told[1]
+    assert told[1:3] == [({"kind": "data", "data": "other"}, []), ({"kind": "data", "data": "None"}, [])]
+    (name, (outline,)) = told[3]
     assert name == {"kind": "data", "data": "world.json"}
     assert json.loads(outline)["land"]
-    assert len(told) == 2
+
+
+def test_the_page_gets_the_numbers_under_its_pointer(registry: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the array itself, not of what is drawn; nothing beside it, of features, or for what is no place."""
+    values = np.array([[1.5, np.nan], [-9.0, 4.25]])
+    image = ImageLayer(values, name="image", bounds=[0, 0, 20, 20], nodata=-9)
+    fused_map = FusedMap(image, FeatureLayer(PLACES, name="towns"))
+    told: list[Any] = []
+    monkeypatch.setattr(FusedMap, "send", lambda _self, _content, buffers=None: told.append(buffers))
+    picture, towns = (layer.content.digest for layer in fused_map.layers)
+
+    def ask(digest: str, place: str) -> list[Any]:
+        fused_map._handle_custom_msg({"kind": "data", "data": f"{digest}@{place}"}, [])
+        file = io.BytesIO(*told.pop())
+        return [np.load(file).tolist() for _ in range(2) if file.tell() < len(file.getbuffer())]
+
+    assert ask(picture, "19.9,0.1") == [[[[4.25]]]]
+    assert ask(picture, "0.1,9.9") == [[[[-9.0]]], [[True]]]
+    assert ask(picture, "0.1,19.9") == [[[[1.5]]]]
+    for digest, place in ((picture, "21,1"), (picture, "1"), (picture, "x,y"), (picture, "nan,1"), (towns, "4.9,52.4")):
+        assert ask(digest, place) == []
 
 
 STATES = [

@@ -269,20 +269,3 @@ def test_the_panel_shows_from_two_layers_on(map_page: MapPage) -> None:
     assert panel.is_hidden()
     map_page.set("layer_panel", True)
     assert panel.is_visible()
-
-
-def test_twenty_layers_lie_in_their_order(map_page: MapPage) -> None:
-    """The last one is seen, and when it goes, the one below."""
-    layers = [
-        FeatureLayer(
-            gpd.GeoSeries([shapely.box(-60 + i, -20, 60, 20)], crs=4326),
-            name=f"layer {i}",
-            style=filled(rgb((10 * i, 0, 200))),
-        )
-        for i in range(20)
-    ]
-    map_page.show(*layers, layer_panel="auto")
-
-    map_page.wait_color((190, 0, 200), (350, 200))
-    map_page.set("layers", [layer.to_json() for layer in layers[:-1]])
-    map_page.wait_color((180, 0, 200), (350, 200))

@@ -1,4 +1,4 @@
-"""Maps with much to draw: many layers, very full tiles, some that fail."""
+"""Maps with much to draw: many layers, very full tiles."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import tornado.web
-from map_page import BLUE, GREEN, MapPage, Site, layer_of, send_png, serving
+from map_page import BLUE, MapPage, Site, layer_of, serving
 from PIL import Image
 
 pytestmark = pytest.mark.browser
@@ -18,7 +18,7 @@ COLUMNS, ROWS = 160, 315
 
 
 class LoadedSite(Site):
-    """UDFs that give much, or fail now and then."""
+    """A UDF that gives much."""
 
     full = b""
 
@@ -27,18 +27,10 @@ class LoadedSite(Site):
         handler.set_header("Content-Type", "application/vnd.mapbox-vector-tile")
         handler.write(self.full)
 
-    def one_in_nine(self, handler: tornado.web.RequestHandler, _extension: str) -> None:
-        """Where column and row both are multiples of three it fails, unless that is repaired."""
-        column, row = (int(part.partition(".")[0]) for part in handler.request.path.split("/")[-2:])
-        if column % 3 or row % 3 or self.fixed:
-            return send_png(handler, GREEN)
-        handler.set_status(422)
-        return handler.write({"error": "ZeroDivisionError: division by zero", "type": "UdfRuntimeError", "line": 3})
-
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    """With the UDFs above."""
+    """With the UDF above."""
     site = LoadedSite()
     site.full = tile_of_squares()
     with serving(site) as running:
@@ -87,27 +79,6 @@ def test_twenty_layers_lie_in_their_order(map_page: MapPage) -> None:
     for highest in (18, 11, 4, 0, 19):
         map_page.set("layers", [layer.to_json() for layer in layers(highest)])  # type: ignore[attr-defined]
         map_page.wait_color(shade(highest))
-
-
-def test_one_failing_tile_in_nine_leaves_the_others(map_page: MapPage) -> None:
-    """The others are drawn; each that failed says why, where it is; when it is repaired it is drawn too."""
-    layer = layer_of("one_in_nine", kind="raster")
-    map_page.show(layer)
-
-    tile, neighbours = (60, 30), [(400, 90), (170, 300), (400, 300)]
-    for place in neighbours:
-        map_page.wait_color(GREEN, place)
-    assert map_page.color(tile) != GREEN
-    assert "tile failed: ZeroDivisionError: division by zero (line 3)" in map_page.status.replace("tiles", "tile")
-    assert (
-        map_page.page.locator(".fused-tile-error").first.inner_text() == "ZeroDivisionError: division by zero (line 3)"
-    )
-
-    map_page.site.fixed = True
-    map_page.page.click("text=retry")
-
-    map_page.wait_color(GREEN, tile)
-    map_page.page.wait_for_selector(".fused-map[data-failed='0']")
 
 
 def shade(number: int) -> tuple[int, int, int]:

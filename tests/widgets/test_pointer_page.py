@@ -16,6 +16,7 @@ from map_page import CENTRE, HEIGHT, WIDTH, MapPage, Site, layer_of, lng_lat, se
 
 from fused_jupyter.formats import Target, TileFrame, Wanted, encode
 from fused_jupyter.tiles import Tile
+from fused_jupyter.widgets import ImageLayer
 
 pytestmark = pytest.mark.browser
 
@@ -187,6 +188,31 @@ def test_values_of_a_placed_raster_are_those_of_its_pixels(map_page: MapPage) ->
     map_page.page.mouse.click(300, 20)
     assert clicked(map_page)["values"] == [None]
     assert map_page.page.locator(".fused-findings").inner_text().split("\n") == ["placed", "no data"]
+
+
+def test_values_of_a_picture_of_pythons_are_those_of_its_array(map_page: MapPage) -> None:
+    """Not those of its colours, nor of what was drawn between two pixels."""
+    values = (np.arange(6).reshape(2, 3) * 1.25).astype(np.float32)
+    image = ImageLayer(values, name="image", bounds=(-60, -40, 60, 40), nodata=0, colormap="viridis")
+    map_page.show(layer_of("pictures", kind="raster"), image)
+
+    for x, y in ((200, 150), (300, 150), (400, 150), (200, 250), (301, 250), (400, 250)):
+        map_page.page.mouse.click(x, y)
+        event = clicked(map_page)
+        longitude, latitude = lng_lat(x, y)
+        value = float(values[int((40 - latitude) // 40), int((longitude + 60) // 40)])
+        assert event["layer"] == "image"
+        assert event["values"] == [value or None]
+        assert [found["values"] for found in event["features"]] == [[value or None], [200, 0, 7]]
+
+    map_page.page.mouse.move(*pixel_of(50, 30))
+    assert tooltip(map_page).startswith("image\nvalue\n2.5\n")
+
+
+def pixel_of(longitude: float, latitude: float) -> tuple[float, float]:
+    """Where a place is on the page."""
+    pixels = ((x, y) for x in range(0, WIDTH, 2) for y in range(0, HEIGHT, 2))
+    return min(pixels, key=lambda at: math.dist(lng_lat(*at), (longitude, latitude)))
 
 
 def test_a_tile_without_numbers_says_why(map_page: MapPage) -> None:

@@ -14,6 +14,7 @@ from fused_jupyter.formats.kinds import content, picture_format
 from fused_jupyter.formats.rasters.grids import pick_variable
 from fused_jupyter.formats.rasters.images import open_image
 from fused_jupyter.formats.rasters.placement import place
+from fused_jupyter.formats.rasters.points import pixel_at
 from fused_jupyter.formats.rasters.raster import Mask, Raster, in_dtype, missing_pixels
 from fused_jupyter.formats.rasters.reading import to_raster
 
@@ -38,6 +39,19 @@ def encode_npy(value: Any, target: Target | None = None) -> bytes:
             f"The UDF returned an array of {array.dtype}, and NumPy's files hold no Python objects; give it one type,"
             " e.g. array.astype(float)"
         )
+    return _saved(array, missing)
+
+
+def encode_pixel(raster: Raster, longitude: float, latitude: float) -> bytes | None:
+    """The values of the raster's pixel at a place, in degrees, as `encode_npy` writes a tile of one pixel.
+
+    They are those of the raster itself, in whatever CRS it is. None where it has no pixel.
+    """
+    pixel = pixel_at(raster, longitude, latitude)
+    return None if pixel is None else _saved(_filled(pixel, is_flat=False), _unsaid(pixel))
+
+
+def _saved(array: NDArray[Any], missing: Mask | None) -> bytes:
     sink = BytesIO()
     np.save(sink, array, allow_pickle=False)
     if missing is not None:
@@ -59,21 +73,25 @@ def _on_tile(value: Any, target: Target) -> tuple[NDArray[Any], Mask | None]:
         value = pick_variable(value)
     if bounds is None and not _may_know_its_place(value):
         raster = to_raster(value) if _has_pixels(value) else None
-        return _array_of(value), None if raster is None else _unsaid(raster, target)
+        return _array_of(value), None if raster is None else _unsaid(_styled(raster, target))
     tile: TileFrame | None = target.tile
     raster = to_raster(value if bounds is None else (value, bounds), tile)
     placed = place(raster, tile) if tile else raster
-    return _filled(placed, is_flat=getattr(value, "ndim", 3) == 2), _unsaid(placed, target)
+    return _filled(placed, is_flat=getattr(value, "ndim", 3) == 2), _unsaid(_styled(placed, target))
 
 
 def _has_pixels(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype.kind in "buif" and value.ndim in {2, 3}
 
 
-def _unsaid(raster: Raster, target: Target) -> Mask | None:
+def _styled(raster: Raster, target: Target) -> Raster:
+    nodata = target.style.nodata
+    return raster if nodata is None else replace(raster, nodata=nodata)
+
+
+def _unsaid(raster: Raster) -> Mask | None:
     """What a picture of it leaves out, beside NaN."""
-    nodata = raster.nodata if target.style.nodata is None else target.style.nodata
-    missing = missing_pixels(replace(raster, nodata=nodata), slice(None))
+    missing = missing_pixels(raster, slice(None))
     if missing is None:
         return None
     is_told = raster.data.dtype.kind == "f" and not (missing & ~np.isnan(_hidden_as_nan(raster)).all(axis=0)).any()

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from fused_jupyter.formats.frame import TileFrame
 
 TILE_SIDE: Final = 256
-_EARTH_RADIUS: Final = 6378137.0
+EARTH_RADIUS: Final = 6378137.0
 _SAME: Final = 1e-6
 """Share of the tile's side by which bounds may differ and still be the tile's."""
 DEGREES: Final = 4326
-_METRES: Final = 3857
+METRES: Final = 3857
 _END: Final = 85.0511287798066
 """Degrees of latitude where EPSG:3857 is cut to a square."""
 _FARTHEST_EAST: Final = 720.0
@@ -86,7 +86,7 @@ def window(bounds: Sides, crs: str, shape_yx: tuple[int, int], tile: TileFrame) 
     epsg = _known_epsg(bounds, crs)
     if _is_in_frame(bounds, epsg, tile):
         return Window.whole(shape_yx)
-    if epsg not in {DEGREES, _METRES}:
+    if epsg not in {DEGREES, METRES}:
         return _warped_window(bounds, crs, shape_yx, tile)
     rows, columns = _positions(bounds, shape_yx, *_tile_axes(tile, epsg, bounds))
     return Window(rows=_needed(rows, shape_yx[0]), columns=_needed(columns, shape_yx[1]))
@@ -110,7 +110,7 @@ def place(raster: Raster, tile: TileFrame) -> Raster:
     bounds = near.bounds_in(raster.bounds, (height, width))
     mask = None if raster.mask is None else near.of(raster.mask)
     raster = replace(raster, data=near.of(raster.data), mask=mask, bounds=bounds)
-    if epsg in {DEGREES, _METRES}:
+    if epsg in {DEGREES, METRES}:
         return _place_by_axes(raster, *_tile_axes(tile, epsg, bounds))
     return _warp(raster, tile.mercator_bounds, (TILE_SIDE, TILE_SIDE))
 
@@ -132,26 +132,26 @@ def place_in_mercator(raster: Raster, *, longest: int) -> tuple[Raster, Sides]:
     epsg = _known_epsg(raster.bounds, raster.crs)
     _, height, width = raster.data.shape
     frame = _mercator_bounds(raster.bounds, raster.crs, epsg)
-    shape_yx = _mercator_shape(frame, (height, width), longest=longest, is_kept=epsg == _METRES)
-    if epsg == _METRES and shape_yx == (height, width):
+    shape_yx = _mercator_shape(frame, (height, width), longest=longest, is_kept=epsg == METRES)
+    if epsg == METRES and shape_yx == (height, width):
         return raster, frame
-    if epsg in {DEGREES, _METRES}:
+    if epsg in {DEGREES, METRES}:
         return _place_by_axes(raster, *_axes(frame, shape_yx, epsg, raster.bounds)), frame
     return _warp(raster, frame, shape_yx), frame
 
 
 def _mercator_bounds(bounds: Sides, crs: str, epsg: int | None) -> Sides:
-    if epsg == _METRES:
+    if epsg == METRES:
         return bounds
     if epsg != DEGREES:
-        if (box := _transform_bounds(crs, f"EPSG:{_METRES}", bounds)) is None:
+        if (box := _transform_bounds(crs, f"EPSG:{METRES}", bounds)) is None:
             raise UdfSerializationError(f"The array's bounds {list(bounds)} in {crs[:80]} have no place in EPSG:3857")
         return box
     west, south, east, north = bounds
-    y_of = [_EARTH_RADIUS * np.arctanh(np.sin(np.radians(np.clip(y, -_END, _END)))) for y in (south, north)]
+    y_of = [EARTH_RADIUS * np.arctanh(np.sin(np.radians(np.clip(y, -_END, _END)))) for y in (south, north)]
     if y_of[0] >= y_of[1]:
         raise UdfSerializationError(f"The array's bounds {list(bounds)} lie beyond {_END:.2f} degrees, where maps end")
-    x_of = [_EARTH_RADIUS * np.radians(x) for x in (west, east)]
+    x_of = [EARTH_RADIUS * np.radians(x) for x in (west, east)]
     return (float(x_of[0]), float(y_of[0]), float(x_of[1]), float(y_of[1]))
 
 
@@ -203,7 +203,7 @@ def epsg_of(crs: str) -> int | None:
 def _is_in_frame(bounds: Sides, epsg: int | None, tile: TileFrame) -> bool:
     if epsg == DEGREES:
         return _equal(bounds, tuple(tile.bounds))
-    return epsg == _METRES and _equal(bounds, tile.mercator_bounds)
+    return epsg == METRES and _equal(bounds, tile.mercator_bounds)
 
 
 def _equal(bounds: Sides, frame: tuple[float, ...]) -> bool:
@@ -220,25 +220,25 @@ def _axes(frame: Sides, shape_yx: tuple[int, int], epsg: int, bounds: Sides) -> 
     left, bottom, right, top = frame
     down, across = ((np.arange(size) + 0.5) / size for size in shape_yx)
     xs, ys = left + across * (right - left), top - down * (top - bottom)
-    if epsg == _METRES:
+    if epsg == METRES:
         return xs, ys
-    longitudes = np.degrees(xs / _EARTH_RADIUS)
+    longitudes = np.degrees(xs / EARTH_RADIUS)
     # The raster may count on across the antimeridian, to 190 for -170.
     for turn in (360.0, -360.0):
         turned = longitudes + turn
         longitudes = np.where((turned >= bounds[0]) & (turned <= bounds[2]), turned, longitudes)
-    return longitudes, np.degrees(np.arctan(np.sinh(ys / _EARTH_RADIUS)))
+    return longitudes, np.degrees(np.arctan(np.sinh(ys / EARTH_RADIUS)))
 
 
 def _warped_window(bounds: Sides, crs: str, shape_yx: tuple[int, int], tile: TileFrame) -> Window:
     west, _south, east, _north = tile.mercator_bounds
     steps = (np.arange(TILE_SIDE) + 0.5) / TILE_SIDE
-    if east - west < _LARGE and (box := _transform_bounds(f"EPSG:{_METRES}", crs, tile.mercator_bounds)):
+    if east - west < _LARGE and (box := _transform_bounds(f"EPSG:{METRES}", crs, tile.mercator_bounds)):
         xs, ys = box[0] + steps * (box[2] - box[0]), box[3] - steps * (box[3] - box[1])
         rows, columns = _positions(bounds, shape_yx, xs, ys)
         return Window(rows=_needed(rows, shape_yx[0]), columns=_needed(columns, shape_yx[1]))
     # Half the globe has no coordinates in a CRS made for a country. But the country has some on the globe.
-    box = _transform_bounds(crs, f"EPSG:{_METRES}", bounds) or tile.mercator_bounds
+    box = _transform_bounds(crs, f"EPSG:{METRES}", bounds) or tile.mercator_bounds
     pixel = (east - west) / TILE_SIDE
     row_step = max(1, int(shape_yx[0] / ((box[3] - box[1]) / pixel) / _SAMPLES))
     column_step = max(1, int(shape_yx[1] / ((box[2] - box[0]) / pixel) / _SAMPLES))
@@ -384,7 +384,7 @@ def _warp(raster: Raster, frame: Sides, shape_yx: tuple[int, int]) -> Raster:
         "src_transform": transform_of(raster.bounds or (0, 0, 1, 1), (height, width)),
         "src_crs": raster.crs,
         "dst_transform": transform_of(frame, shape_yx),
-        "dst_crs": f"EPSG:{_METRES}",
+        "dst_crs": f"EPSG:{METRES}",
     }
     nodata = np.nan if is_measurement else None
     source = np.ascontiguousarray(raster.data, dtype=_FOR_GDAL.get(raster.data.dtype.name, raster.data.dtype.name))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
+from functools import partial
 from math import atan, degrees, pi, sinh
 from typing import Any, ClassVar
 
@@ -80,6 +81,7 @@ def image_of(layer: ImageLayer, *, look: str) -> Content:
         ArgumentError: as `ImageLayer`.
     """
     from fused_jupyter.formats import Style, Target
+    from fused_jupyter.formats.rasters.npy import encode_pixel
     from fused_jupyter.formats.rasters.pictures import draw_png
     from fused_jupyter.formats.rasters.placement import place_in_mercator
     from fused_jupyter.formats.rasters.reading import to_raster
@@ -88,8 +90,9 @@ def image_of(layer: ImageLayer, *, look: str) -> Content:
     wanted = {"colormap": layer.colormap, "rescale": _pairs(layer.rescale), "nodata": layer.nodata}
     style = Style.of({name: each for name, each in wanted.items() if each is not None})
     try:
-        raster, frame = place_in_mercator(to_raster(value), longest=LONGEST_SIDE)
-        written = draw_png(raster, Target(style=style))
+        raster = to_raster(value)
+        placed, frame = place_in_mercator(raster, longest=LONGEST_SIDE)
+        written = draw_png(placed, Target(style=style))
     except UdfSerializationError as exc:
         hint = (
             ""
@@ -97,7 +100,9 @@ def image_of(layer: ImageLayer, *, look: str) -> Content:
             else "; or say where it lies: ImageLayer(…, bounds=(west, south, east, north))"
         )
         raise ArgumentError(f"image: {str(exc).removeprefix('The UDF returned ')}{hint}") from exc
-    return Content.of(written.body, _degrees(frame), made_of=layer.image, look=look, headers=written.headers)
+    values = raster if layer.nodata is None else replace(raster, nodata=layer.nodata)
+    at = partial(encode_pixel, values)
+    return Content.of(written.body, _degrees(frame), made_of=layer.image, look=look, headers=written.headers, at=at)
 
 
 def _pairs(rescale: Any) -> Any:

@@ -13,6 +13,7 @@ from fused_jupyter.types import Bounds
 from fused_jupyter.widgets._basemaps import WORLD, world
 from fused_jupyter.widgets._camera import Camera
 from fused_jupyter.widgets._layers.base import Layer
+from fused_jupyter.widgets._layers.content import Content, answer
 from fused_jupyter.widgets._layers.made import changed, free_name, layer_of, udf_layer
 from fused_jupyter.widgets._layers.states import kept, merged
 from fused_jupyter.widgets._layers.udf import UdfLayer, name_of
@@ -176,16 +177,17 @@ class LayerStack(Camera, Panel):
             self.set_trait("layers", merged(self.layers, change["new"]))
 
     def _send_data(self, content: Mapping[str, Any]) -> None:
-        """Answer a page that asks for what a layer holds; of one that is no longer there, it will ask no more."""
-        digest = content.get("data")
-        body = world() if digest == WORLD else self._contents().get(str(digest))
-        if body is not None:
-            self.send({"kind": DATA, "data": digest}, [body])
+        """Answer a page that asks for what a layer holds; without a buffer where no layer holds that any more."""
+        name = str(content.get("data"))
+        body = world() if name == WORLD else answer(name, self._held())
+        self.send({"kind": DATA, "data": name}, [] if body is None else [body])
 
     def _contents(self) -> dict[str, bytes]:
         """What the layers hold for the page, by digest."""
-        contents = (getattr(layer, "content", None) for layer in self.layers)
-        return {content.digest: content.body for content in contents if content is not None}
+        return {content.digest: content.body for content in self._held()}
+
+    def _held(self) -> list[Content]:
+        return [content for layer in self.layers if (content := getattr(layer, "content", None)) is not None]
 
     def _free_parameters(self) -> Iterable[Parameter]:
         for layer in self.layers:

@@ -109,7 +109,8 @@ export function isOurs(id: string): boolean {
   return id.startsWith(PREFIX);
 }
 
-function sourceId(name: string): string {
+/** MapLibre's id of a layer's source. */
+export function sourceId(name: string): string {
   return PREFIX + name;
 }
 

@@ -11,7 +11,7 @@ import { FEATURES, HeldLayers, IMAGES } from "./held";
 import { withStates } from "./states";
 import { type TileContext, TiledLayers } from "./tiled";
 
-export { isOurs } from "./drawn";
+export { sourceId } from "./drawn";
 
 /** Draws the layers of one type. */
 export interface Room<S extends LayerSpec> {

@@ -43,7 +43,7 @@ export class PlainModel implements Model {
     if (content.kind !== MESSAGES.data || !content.data) return;
     const bytes = this.contents(content.data);
     // As from a kernel: after the turn in which it was asked for.
-    if (bytes) queueMicrotask(() => this.#emit("msg:custom", content, [new DataView(bytes)]));
+    queueMicrotask(() => this.#emit("msg:custom", content, bytes ? [new DataView(bytes)] : []));
   }
 
   /** The kernel says something. */

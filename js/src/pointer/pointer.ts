@@ -4,7 +4,7 @@ import { type LngLat, type MapMouseEvent, type Point, Popup } from "maplibre-gl"
 import { type LayerSpec, listen, TRAITS } from "../protocol";
 import { tell, type View } from "../view/view";
 import { popupContent, spokenText, tooltipContent } from "./content";
-import { eventOf, type Finding, Inspector } from "./inspect";
+import { eventOf, type Finding, Inspector, within } from "./inspect";
 import pointerCss from "./pointer.css?raw";
 import { ValueReader } from "./values";
 
@@ -200,9 +200,4 @@ class Pointer {
     });
     this.#popup = popup;
   }
-}
-
-/** The promise's value, or this one if it takes longer. */
-function within<T>(milliseconds: number, promise: Promise<T>, otherwise: T): Promise<T> {
-  return Promise.race([promise, new Promise<T>((resolve) => setTimeout(resolve, milliseconds, otherwise))]);
 }
