@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from fused_jupyter.official import warnings as warnings
     from fused_jupyter.server_ext import _jupyter_server_extension_points as _jupyter_server_extension_points
     from fused_jupyter.settings import Options
+    from fused_jupyter.udfs.controls import Control
     from fused_jupyter.widgets import (
-        Control,
         FeatureLayer,
         FileLayer,
         FusedMap,
@@ -112,7 +112,7 @@ _HOMES = {
     "ActiveRun": "fused_jupyter.api.runs",
     "CacheInfo": "fused_jupyter.api.results",
     "CachedResult": "fused_jupyter.api.results",
-    "Control": "fused_jupyter.widgets",
+    "Control": "fused_jupyter.udfs.controls",
     "FeatureLayer": "fused_jupyter.widgets",
     "FileLayer": "fused_jupyter.widgets",
     "FusedMap": "fused_jupyter.widgets",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fused_jupyter.caching import ResultCache
@@ -28,6 +28,7 @@ from fused_jupyter.runtime.shares import Saved, Shares, within
 from fused_jupyter.settings import Options
 from fused_jupyter.tiles import Tile
 from fused_jupyter.udfs import UdfDefinition, parse_max_age
+from fused_jupyter.udfs.controls import controls_of
 from fused_jupyter.wire import Failure, Limits, Noted, Reply, Run, UdfSummary, cut
 
 if TYPE_CHECKING:
@@ -38,6 +39,11 @@ _OF_CLIENTS = frozenset({"profile", "fused_cache_disable_stream", "_stream_logs"
 
 _MOST_POSTED = 2000
 """Versions that a host of saved UDFs knows beside those; each was sent with its run."""
+
+_MOST_TOLD = 10_000
+"""UDFs whose parameters are kept as they are told."""
+
+_Told = tuple[dict[str, Any], tuple[dict[str, Any], ...]]
 
 OnText = Callable[[Any, str], None]
 
@@ -98,6 +104,7 @@ class Gateway:
         self._by_digest: dict[str, UdfDefinition] = {}
         self._by_name: dict[str, UdfDefinition] = {}
         self._registered_at: dict[str, float] = {}
+        self._told: dict[str, _Told] = {}
         self._saved = saved
         self._seen_saved: list[tuple[str, int]] = []
         self.shares = Shares(saved)
@@ -212,16 +219,27 @@ class Gateway:
         """One UDF, without its code."""
         spatial = definition.spatial_parameter
         since = self._registered_at.get(definition.name, 0.0) if since is None else since
-        return asdict(
-            UdfSummary(
-                name=definition.name,
-                digest=definition.digest,
-                registered_at=since,
-                description=definition.description,
-                schema=definition.schema(),
-                spatial=spatial.name if spatial else None,
-            )
+        schema, controls = self._parameters_of(definition)
+        summary = UdfSummary(
+            name=definition.name,
+            digest=definition.digest,
+            registered_at=since,
+            description=definition.description,
+            schema=schema,
+            spatial=spatial.name if spatial else None,
+            controls=controls,
         )
+        return {field.name: getattr(summary, field.name) for field in fields(summary)}
+
+    def _parameters_of(self, definition: UdfDefinition) -> _Told:
+        """Schema and controls; kept, as whatever changes in a catalogue has all of it told."""
+        told = self._told.get(definition.digest)
+        if told is None:
+            if len(self._told) >= _MOST_TOLD:
+                self._told.clear()
+            told = definition.schema(), tuple(asdict(control) for control in controls_of(definition.parameters))
+            self._told[definition.digest] = told
+        return told
 
     def known(self, run: Run, body: bytes = b"") -> tuple[Reply, bytes] | None:
         """The answer, if memory has it: a warm tile costs no task and no turn of the event loop.

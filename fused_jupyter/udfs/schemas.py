@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -32,8 +33,9 @@ def schema_of_annotation(annotation: str, own: Own | None = None) -> Schema:
     return {} if node is None else _schema(node, own or {})
 
 
+@lru_cache(maxsize=1024)
 def parsed(annotation: str) -> ast.expr | None:
-    """The annotation as a tree, None where it is a text that is no annotation."""
+    """The annotation as a tree, which nobody changes; None where it is a text that is no annotation."""
     try:
         return ast.parse(annotation.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fused_jupyter.widgets._compare import MapComparison, compare, sync, unsync
-    from fused_jupyter.widgets._control import Control
     from fused_jupyter.widgets._layers import FeatureLayer, FileLayer, ImageLayer, TileLayer, udf_layer
     from fused_jupyter.widgets._lonboard import FeatureTable, bitmap_tile_layer, feature_table, vector_layer
     from fused_jupyter.widgets._map import FusedMap
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from fused_jupyter.widgets._top import LiveTop
 
 __all__ = [
-    "Control",
     "FeatureLayer",
     "FeatureTable",
     "FileLayer",
@@ -35,7 +33,6 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Control": "_control",
     "FeatureLayer": "_layers",
     "FeatureTable": "_lonboard",
     "FileLayer": "_layers",

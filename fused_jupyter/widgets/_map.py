@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import traitlets
 
+from fused_jupyter.udfs import UdfDefinition
 from fused_jupyter.widgets._assets import asset, bundle_hash
 from fused_jupyter.widgets._basemaps import BasemapTrait, basemap_to_json
 from fused_jupyter.widgets._camera import Camera
@@ -21,7 +22,7 @@ from fused_jupyter.widgets._panel import Panel, Wishes
 from fused_jupyter.widgets._picture import Pictures
 from fused_jupyter.widgets._pointer import Pointer
 from fused_jupyter.widgets._protocol import CANCEL, DATA, PICTURE, REQUEST
-from fused_jupyter.widgets._registry import UdfDefinition, current_runtime, follow
+from fused_jupyter.widgets._registry import current_runtime, follow
 from fused_jupyter.widgets._traits import HeightTrait, ServerUrlTrait, TransportTrait
 
 

@@ -11,9 +11,8 @@ import anywidget
 import traitlets
 
 from fused_jupyter.errors import ArgumentError
-from fused_jupyter.widgets._control import Control, as_control
-from fused_jupyter.widgets._controls import controls_of, starts_of
-from fused_jupyter.widgets._registry import Parameter
+from fused_jupyter.udfs import Parameter
+from fused_jupyter.udfs.controls import Control, as_control, controls_of, starts_of
 from fused_jupyter.widgets._traits import ParamsTrait
 
 

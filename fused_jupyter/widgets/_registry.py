@@ -3,57 +3,14 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, Protocol, TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
+from fused_jupyter.udfs import UdfDefinition
 from fused_jupyter.wire import Reply, Run
 
 Owner = TypeVar("Owner")
-
-
-class Parameter(Protocol):
-    """One parameter of a UDF, as its source shows it."""
-
-    @property
-    def name(self) -> str:
-        """What URLs call it."""
-
-    @property
-    def annotation(self) -> str:
-        """Source text, empty where there is none."""
-
-    @property
-    def kind(self) -> str:
-        """`variadic` for one that takes all names."""
-
-    @property
-    def has_default(self) -> bool:
-        """Whether the argument may be left out."""
-
-    @property
-    def default(self) -> Any:
-        """Value of a literal default, else None."""
-
-    @property
-    def is_spatial(self) -> bool:
-        """Whether this is the one that takes the tile."""
-
-
-class UdfDefinition(Protocol):
-    """One version of a UDF."""
-
-    @property
-    def name(self) -> str:
-        """What URLs call it."""
-
-    @property
-    def digest(self) -> str:
-        """Another one for other code."""
-
-    @property
-    def parameters(self) -> Sequence[Parameter]:
-        """In the order of the signature."""
 
 
 class Registry(Protocol):

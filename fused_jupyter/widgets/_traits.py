@@ -10,7 +10,7 @@ import traitlets
 
 from fused_jupyter.errors import ArgumentError
 from fused_jupyter.types import Bounds
-from fused_jupyter.widgets._params import plain_params
+from fused_jupyter.udfs.controls import plain_params
 
 _LATITUDE_LIMIT = 90.0
 

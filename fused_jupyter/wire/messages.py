@@ -216,6 +216,8 @@ class UdfSummary:
     """Parameters as JSON Schema (draft 2020-12, type object)."""
     spatial: str | None = None
     """The parameter that takes the tile, if any."""
+    controls: tuple[Mapping[str, Any], ...] = ()
+    """What sets the other parameters on a map: a `ControlSpec` each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

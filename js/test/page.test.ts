@@ -3,50 +3,43 @@ import { localAddress } from "../src/layers/local";
 import { readParams, readPlace, writeParams, writePlace } from "../src/page/address";
 import { PlainModel } from "../src/page/model";
 import { bytesOf, RoutedServer, StoredServer } from "../src/page/servers";
-import { controlsOf, stateOf, type UdfInfo } from "../src/page/udf";
+import { stateOf, type UdfInfo } from "../src/page/udf";
 import type { ControlSpec } from "../src/protocol";
 
+const CONTROLS = [
+  control({ name: "min_mag", kind: "slider", type: "float", value: 4, min: 0, max: 8, step: 0.05 }),
+  control({ name: "year", kind: "number", type: "int", value: 2024 }),
+  control({ name: "deep", kind: "checkbox", type: "bool", value: false }),
+  control({ name: "place", kind: "text", type: "str", value: "Zürich" }),
+];
 const UDF: UdfInfo = {
   name: "quakes",
   schema: {
     properties: {
-      bounds: { type: "array", default: null },
-      min_mag: { type: "number", default: 4 },
-      year: { type: "integer", default: 2024 },
-      deep: { type: "boolean", default: false },
-      place: { type: "string", default: "Zürich" },
-      kind: { enum: ["all", "deep"], default: "all" },
-      day: { type: ["string", "null"], format: "date", default: null },
-      tags: { type: "array" },
+      bounds: { default: null },
+      min_mag: { default: 4.0 },
+      year: { default: 2024 },
+      deep: { default: false },
+      place: { default: "Zürich" },
     },
   },
+  controls: CONTROLS,
   spatial: "bounds",
   zooms: [0, 22],
   view: [0, 0, 1],
   formats: ["png", "mvt"],
 };
-const CONTROLS = controlsOf(UDF);
-
-describe("controls of a schema", () => {
-  it("follow the types, leave the place to the map, and what no control can set to the address", () => {
-    const kinds = Object.fromEntries(CONTROLS.map(({ name, kind, type }) => [name, `${kind} ${type}`]));
-    expect(kinds).toEqual({
-      min_mag: "slider float",
-      year: "number int",
-      deep: "checkbox bool",
-      place: "text str",
-      kind: "dropdown str",
-      day: "date date",
-    });
-  });
-
-  it("have the limits that a notebook's have", () => {
-    const slider = CONTROLS.find(({ name }) => name === "min_mag") as ControlSpec;
-    expect([slider.min, slider.max, slider.step]).toEqual([0, 8, 0.05]);
-  });
-});
+function control(given: Pick<ControlSpec, "name" | "kind" | "type" | "value"> & Partial<ControlSpec>): ControlSpec {
+  return { label: "", optional: false, min: null, max: null, step: null, options: null, play: null, ...given };
+}
 
 describe("the state of a UDF's map", () => {
+  it("sets what controls show where the UDF would begin with something else", () => {
+    const own = control({ name: "year", kind: "slider", type: "int", value: 2000, min: 1990, max: 2000 });
+    expect(stateOf(UDF).params).toEqual({});
+    expect(stateOf({ ...UDF, controls: [own] }).params).toEqual({ year: 2000 });
+  });
+
   it("begins where the UDF says, else with the bounds that are its default", () => {
     const inView = stateOf({ ...UDF, view: [8.5, 47.4, 11] });
     const schema = { properties: { bounds: { default: [5, 45, 11, 48] } } };

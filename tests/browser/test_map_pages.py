@@ -23,6 +23,16 @@ def halves(bounds: fused.types.Bounds = None, blue: int = 100, word: str = "a"):
     picture[2] = blue
     return picture
 '''
+LIMITED = """
+from typing import Annotated
+
+@fused.udf
+def limited(
+    bounds: fused.types.Bounds = None, blue: Annotated[int, fused.Control(5, 220, 5, value=60, label="Depth")] = 9
+):
+    import numpy as np
+    return np.stack([np.full((256, 256), each, "uint8") for each in (0, 0, blue)])
+"""
 AREA = """
 @fused.udf
 def area(bounds: fused.types.Bounds = None):
@@ -37,6 +47,7 @@ def kernel() -> Iterator[Kernel]:
     with JupyterServer(base_url="/user/ana/") as server, server.running_kernel() as running:
         running.define(HALVES)
         running.define(AREA)
+        running.define(LIMITED)
         yield running
 
 
@@ -127,6 +138,26 @@ def test_an_address_opens_the_same_map(owner: Page, server: JupyterServer, fault
     owner.get_by_text("Share", exact=True).click()
 
     expect(owner.get_by_label("Address of this view")).to_have_value(owner.url)
+    assert faults == []
+
+
+def test_controls_are_those_that_the_signature_says(
+    visitor: Page, server: JupyterServer, kernel: Kernel, faults: list[str]
+) -> None:
+    """With its limits, label and start, as on a map in the notebook; the start is no part of the address."""
+    visitor.goto(f"{server.root}fused/{grant(kernel, 'limited')}/map#2/0/0")
+    wait_idle(visitor)
+
+    assert color(visitor, WEST) == (0, 0, 60)
+    slider = visitor.get_by_label("Depth")
+    assert [slider.get_attribute(name) for name in ("min", "max", "step")] == ["5", "220", "5"]
+    slider.focus()
+    visitor.keyboard.press("End")
+    wait_color(visitor, (0, 0, 220), WEST)
+    assert visitor.url.endswith("/map?blue=220#2/0/0")
+    visitor.get_by_role("button", name="Reset").click()
+    wait_color(visitor, (0, 0, 60), WEST)
+    assert visitor.url.endswith("/map#2/0/0")
     assert faults == []
 
 

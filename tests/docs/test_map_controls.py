@@ -8,10 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from fused_jupyter.udfs.controls import Control, as_control, controls_of
 from fused_jupyter.udfs.parsing import parse
-from fused_jupyter.widgets import Control
-from fused_jupyter.widgets._control import as_control
-from fused_jupyter.widgets._controls import controls_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "maps" / "controls.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)

@@ -162,6 +162,7 @@ def test_summaries_hold_no_code(gateway: Gateway) -> None:
     summary = gateway.summaries()[0]
 
     assert (summary["name"], summary["spatial"]) == ("f", "bounds")
+    assert [(each["name"], each["kind"]) for each in summary["controls"]] == [("n", "slider")]
     assert summary["schema"]["properties"]["n"] == {"default": 1}
     assert summary["registered_at"] == pytest.approx(time.time(), abs=10)
     assert "source" not in summary

@@ -17,8 +17,8 @@ import tornado.web
 from map_page import BLUE, CENTRE, GREEN, RED, MapPage, Site, layer_of, send_png, serving
 from PIL import Image
 
+from fused_jupyter.udfs.controls import controls_of
 from fused_jupyter.udfs.parsing import parse
-from fused_jupyter.widgets._controls import controls_of
 
 pytestmark = pytest.mark.browser
 

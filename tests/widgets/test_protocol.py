@@ -10,8 +10,8 @@ import numpy as np
 from anywidget import AnyWidget
 
 from fused_jupyter.formats.mvt.encoder import LAYER
+from fused_jupyter.udfs.controls import ControlSpec
 from fused_jupyter.widgets import FeatureLayer, FileLayer, FusedMap, ImageLayer, TileLayer, _protocol, _traits
-from fused_jupyter.widgets._controls import ControlSpec
 from fused_jupyter.wire.http import routes
 from fused_jupyter.wire.http.requests import CLIENT_HEADER
 

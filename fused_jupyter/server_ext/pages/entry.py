@@ -52,6 +52,8 @@ class Entry:
     """The address of the result, without the format."""
     tiles: str
     """The address of tiles, without `/z/x/y` and the format."""
+    controls: tuple[Mapping[str, Any], ...] = ()
+    """What sets its parameters on a map, those of the schema."""
     formats: tuple[str, ...] = tuple(MEDIA_TYPES)
     zooms: tuple[int, int] = (0, DEEPEST_ZOOM)
     kernel: str = ""
@@ -76,10 +78,13 @@ class Entry:
         ('csv',)
         """
         limits = limits or Limits()
+        schema = _allowed(summary.get("schema", {}), limits.parameters)
+        names = schema.get("properties", {})
         return cls(
             name=str(summary["name"]),
             description=str(summary.get("description", "")),
-            schema=_allowed(summary.get("schema", {}), limits.parameters),
+            schema=schema,
+            controls=tuple(control for control in summary.get("controls", ()) if control["name"] in names),
             spatial=summary.get("spatial"),
             file=file,
             tiles=tiles,

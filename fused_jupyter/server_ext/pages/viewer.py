@@ -54,6 +54,7 @@ def _told(entry: Entry, place: Place, root: str) -> dict[str, Any]:
         "udf": {
             "name": entry.name,
             "schema": dict(entry.schema),
+            "controls": list(entry.controls),
             "spatial": entry.spatial,
             "zooms": list(entry.zooms),
             "view": list(view_of(entry)),

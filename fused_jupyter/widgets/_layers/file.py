@@ -6,9 +6,9 @@ from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar, Self
 
 from fused_jupyter.errors import ArgumentError
+from fused_jupyter.udfs import UdfDefinition
 from fused_jupyter.widgets._layers.base import LayerType
 from fused_jupyter.widgets._layers.udf import UdfLayer
-from fused_jupyter.widgets._registry import UdfDefinition
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,13 @@ from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from fused_jupyter.errors import ArgumentError
+from fused_jupyter.udfs import UdfDefinition
 from fused_jupyter.widgets._layers.base import Layer
 from fused_jupyter.widgets._layers.features import FeatureLayer
 from fused_jupyter.widgets._layers.file import FileLayer
 from fused_jupyter.widgets._layers.image import ImageLayer
 from fused_jupyter.widgets._layers.tiles import TileLayer
 from fused_jupyter.widgets._layers.udf import UdfLayer
-from fused_jupyter.widgets._registry import UdfDefinition
 
 Made = TypeVar("Made", bound=Layer)
 

@@ -10,6 +10,7 @@ import traitlets
 
 from fused_jupyter.errors import ArgumentError
 from fused_jupyter.types import Bounds
+from fused_jupyter.udfs import Parameter, UdfDefinition
 from fused_jupyter.widgets._basemaps import WORLD, world
 from fused_jupyter.widgets._camera import Camera
 from fused_jupyter.widgets._layers.base import Layer
@@ -19,7 +20,7 @@ from fused_jupyter.widgets._layers.states import kept, merged
 from fused_jupyter.widgets._layers.udf import UdfLayer, name_of
 from fused_jupyter.widgets._panel import Panel
 from fused_jupyter.widgets._protocol import DATA
-from fused_jupyter.widgets._registry import Parameter, Registry, UdfDefinition
+from fused_jupyter.widgets._registry import Registry
 from fused_jupyter.widgets._style import free_color
 from fused_jupyter.widgets._traits import LayerPanelTrait
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any, Protocol, Self
 
+from fused_jupyter.udfs import UdfDefinition
+from fused_jupyter.udfs.controls import plain_params
 from fused_jupyter.widgets._layers.base import Layer
-from fused_jupyter.widgets._params import plain_params
-from fused_jupyter.widgets._registry import UdfDefinition
 
 
 class NamedUdf(Protocol):

@@ -10,7 +10,8 @@ from typing import Any, Self
 import traitlets
 from ipywidgets import Widget
 
-from fused_jupyter.widgets._registry import UdfDefinition, current_runtime, follow
+from fused_jupyter.udfs import UdfDefinition
+from fused_jupyter.widgets._registry import current_runtime, follow
 
 Check = Callable[[Mapping[str, Any]], None]
 """Raises where a parameter cannot be."""

@@ -64,11 +64,15 @@ export function writePlace({ zoom, latitude, longitude }: ViewState): string {
 
 /** Keeps the model equal to the page's address, and the address to the model. */
 export class AddressBar {
+  /** What the map begins with where the address says nothing. */
+  readonly #starts: Params;
+
   constructor(
     private readonly model: PlainModel,
     /** Whether it holds parameters too; those of a file on a disk cannot change. */
     private readonly hasParams: boolean,
   ) {
+    this.#starts = (model.get(TRAITS.params) ?? {}) as Params;
     this.#take({ isStart: true });
     model.on(`change:${TRAITS.viewState}`, () => this.#tellPlace());
     if (hasParams) model.on(`change:${TRAITS.params}`, () => this.#tellParams());
@@ -87,7 +91,8 @@ export class AddressBar {
       this.model.set(TRAITS.zoom, place.zoom);
       if (!isStart) this.model.tell({ kind: "fly" });
     }
-    if (this.hasParams) this.model.set(TRAITS.params, readParams(location.search, this.#controls));
+    const said = readParams(location.search, this.#controls);
+    if (this.hasParams) this.model.set(TRAITS.params, { ...this.#starts, ...said });
   }
 
   /** Moving around is no history: one step back is one value back. */

@@ -12,8 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fused_jupyter.errors import ArgumentError
-from fused_jupyter.widgets._control import Control, as_control
-from fused_jupyter.widgets._controls import controls_of, starts_of
+from fused_jupyter.udfs import Parameter
+from fused_jupyter.udfs.controls import Control, as_control, controls_of, starts_of
+
+
+def parameter(
+    *, name: str = "x", has_default: bool = True, default: Any = None, default_text: str = "", **rest: Any
+) -> Parameter:
+    """One with a default, unless it is to have none."""
+    text = default_text or (repr(default) if has_default else "")
+    return Parameter(name=name, default=default, default_text=text, **rest)
+
 
 DATE = ("date", "date", "2024-05-01", False)
 
@@ -34,9 +43,7 @@ DATE = ("date", "date", "2024-05-01", False)
         ("str", "mag", ("text", "str", None, None, None)),
     ],
 )
-def test_a_default_decides_the_control(
-    parameter: Any, annotation: str, default: Any, expected: tuple[Any, ...]
-) -> None:
+def test_a_default_decides_the_control(annotation: str, default: Any, expected: tuple[Any, ...]) -> None:
     """Its type gives the kind, its size the range."""
     (control,) = controls_of([parameter(name="x", annotation=annotation, default=default)])
 
@@ -59,7 +66,7 @@ def test_a_default_decides_the_control(
         {"annotation": "not python(", "default": None},
     ],
 )
-def test_what_no_control_can_set_is_left_out(parameter: Any, values: dict[str, Any]) -> None:
+def test_what_no_control_can_set_is_left_out(values: dict[str, Any]) -> None:
     """Spatial, private and nested parameters, and those of which nothing is known."""
     assert controls_of([parameter(**{"name": "x", **values})]) == []
 
@@ -86,9 +93,7 @@ def test_what_no_control_can_set_is_left_out(parameter: Any, values: dict[str, A
         ({"default": "2024-05-01 or later"}, ("text", "str", "2024-05-01 or later", False)),
     ],
 )
-def test_types_and_defaults_of_all_kinds_have_controls(
-    parameter: Any, values: dict[str, Any], expected: tuple[Any, ...]
-) -> None:
+def test_types_and_defaults_of_all_kinds_have_controls(values: dict[str, Any], expected: tuple[Any, ...]) -> None:
     """Kind, type, value and whether it may be empty."""
     (control,) = controls_of([parameter(name="x", **values)])
 
@@ -106,14 +111,14 @@ def test_types_and_defaults_of_all_kinds_have_controls(
         "Annotated[float, Interval(ge=0, le=10), MultipleOf(0.5)]",
     ],
 )
-def test_a_signature_says_the_range(parameter: Any, annotation: str) -> None:
+def test_a_signature_says_the_range(annotation: str) -> None:
     """As an abbreviation, as ours, or as pydantic and annotated-types have it."""
     (control,) = controls_of([parameter(name="x", annotation=annotation, default=4.0)])
 
     assert (control.kind, control.min, control.max, control.step, control.value) == ("slider", 0, 10, 0.5, 4.0)
 
 
-def test_what_the_map_is_told_wins_over_the_signature(parameter: Any) -> None:
+def test_what_the_map_is_told_wins_over_the_signature() -> None:
     """And None hides."""
     annotated = parameter(name="x", annotation="Annotated[float, (0, 10)]", default=4.0)
 
@@ -143,7 +148,7 @@ def test_abbreviations_are_those_of_interact(given: Any, expected: Control | Non
     assert as_control(given, name="x") == expected
 
 
-def test_a_range_of_dates_is_a_line_of_days_with_a_player(parameter: Any) -> None:
+def test_a_range_of_dates_is_a_line_of_days_with_a_player() -> None:
     """Labels are ISO dates, and so are the values that the page sends."""
     given = as_control((date(2024, 2, 28), date(2024, 3, 1)), name="day")
 
@@ -176,7 +181,7 @@ def test_a_control_that_cannot_be_is_refused(make: Any) -> None:
         make()
 
 
-def test_the_map_starts_with_what_the_controls_show(parameter: Any) -> None:
+def test_the_map_starts_with_what_the_controls_show() -> None:
     """A default outside the range, a start of its own, and a choice where the UDF has no default are set."""
     parameters = [
         parameter(name="outside", default=4.0),
@@ -190,7 +195,7 @@ def test_the_map_starts_with_what_the_controls_show(parameter: Any) -> None:
     assert starts_of(parameters, specs) == {"outside": 5.0, "own": 3, "needed": "a"}
 
 
-def test_the_first_of_a_name_counts(parameter: Any) -> None:
+def test_the_first_of_a_name_counts() -> None:
     """Two layers may share a parameter; one slider moves both."""
     controls = controls_of([parameter(name="x", default=1), parameter(name="x", default=2)])
 

@@ -9,10 +9,10 @@ from datetime import date, datetime
 from math import floor, isfinite, log10
 from typing import Any, Literal
 
+from fused_jupyter.udfs.controls.control import Control, ControlKind, evaluated, in_annotation
+from fused_jupyter.udfs.controls.values import plain_params
+from fused_jupyter.udfs.parameters import Parameter
 from fused_jupyter.udfs.schemas import parsed, schema_of_annotation
-from fused_jupyter.widgets._control import Control, ControlKind, evaluated, in_annotation
-from fused_jupyter.widgets._params import plain_params
-from fused_jupyter.widgets._registry import Parameter
 
 ValueType = Literal["int", "float", "str", "bool", "list", "date", "datetime"]
 
