@@ -150,6 +150,6 @@ def summary(value: Any) -> str:
     if isinstance(shape, tuple):
         size = " x ".join(map(str, shape))
         return " ".join(part for part in (kind, str(getattr(value, "dtype", "")), size) if part)
-    if value is None:
-        return "None"
-    return f"{kind} {value!r}"
+    if isinstance(value, str):  # in a notebook, HTML is a text of a class of ours
+        return f"str {str(value)!r}"
+    return "None" if value is None else f"{kind} {value!r}"

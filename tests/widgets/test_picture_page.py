@@ -60,8 +60,9 @@ def pictures(page: MapPage, count: int = 1) -> list[dict[str, Any]]:
 
 
 def take(page: MapPage) -> tuple[dict[str, Any], Image.Image]:
-    """A snapshot, as Python asks for one."""
-    page.page.evaluate("views[0].model.emit('msg:custom', {kind: 'picture', request: 'r1'}, [])")
+    """A snapshot, as Python asks for one: again and again, as a map that is being built does not hear yet."""
+    page.page.evaluate("""setInterval(() => views[0].model.pictures.length === 0 &&
+        views[0].model.emit('msg:custom', {kind: 'picture', request: 'r1'}, []), 100)""")
     *_, content = pictures(page)
     assert content["request"] == "r1"
     return content, Image.open(io.BytesIO(bytes(content["bytes"])))
