@@ -59,12 +59,16 @@ def pictures(page: MapPage, count: int = 1) -> list[dict[str, Any]]:
     return found
 
 
+HAS_COME = "views[0].model.pictures.some(({ request }) => request === 'r1')"
+
+
 def take(page: MapPage) -> tuple[dict[str, Any], Image.Image]:
     """A snapshot, as Python asks for one: again and again, as a map that is being built does not hear yet."""
-    page.page.evaluate("""setInterval(() => views[0].model.pictures.length === 0 &&
+    page.page.evaluate(f"window.hasCome = () => {HAS_COME}")
+    page.page.evaluate("""setInterval(() => hasCome() ||
         views[0].model.emit('msg:custom', {kind: 'picture', request: 'r1'}, []), 100)""")
-    *_, content = pictures(page)
-    assert content["request"] == "r1"
+    page.page.wait_for_function("hasCome()")
+    *_, content = page.page.evaluate("views[0].model.pictures")
     return content, Image.open(io.BytesIO(bytes(content["bytes"])))
 
 
@@ -178,6 +182,34 @@ def test_a_map_that_looks_as_before_is_not_sent_again(map_page: MapPage) -> None
     image = Image.open(io.BytesIO(bytes(other["bytes"]))).convert("RGB")
     assert same == 1
     assert image.getpixel((image.width // 2, image.height // 2)) == GREEN
+
+
+COUNT_FRAMES = """() => {
+  window.frames_drawn = 0;
+  const draw = WebGL2RenderingContext.prototype.drawElements;
+  WebGL2RenderingContext.prototype.drawElements = function (...given) {
+    window.frames_drawn += 1;
+    return draw.apply(this, given);
+  };
+}"""
+
+
+def test_a_map_at_rest_draws_nothing(map_page: MapPage) -> None:
+    """Its picture is taken once; a page full of maps costs nothing while nobody touches it."""
+    map_page.page.evaluate("document.body.classList.add('jp-OutputArea-child')")
+    map_page.show(layer_of("plain", kind="raster"), keep_picture=True)
+    watch(map_page)
+    pictures(map_page)
+    map_page.page.evaluate(COUNT_FRAMES)
+
+    map_page.page.wait_for_timeout(4000)
+
+    assert map_page.page.evaluate("window.frames_drawn") == 0
+    take(map_page)
+    map_page.page.wait_for_timeout(4000)
+    map_page.page.evaluate("window.frames_drawn = 0")
+    map_page.page.wait_for_timeout(2500)
+    assert map_page.page.evaluate("window.frames_drawn") == 0
 
 
 def test_front_ends_that_have_no_place_for_it_get_no_picture(map_page: MapPage) -> None:

@@ -51,6 +51,8 @@ async function answer(view: View, request: string): Promise<void> {
 class Keeper {
   #timer: ReturnType<typeof setTimeout> | null = null;
   #last = "";
+  /** While it has the map drawn, which then says that it is idle: to look again for that would go on for ever. */
+  #isDrawing = false;
 
   constructor(private readonly view: View) {}
 
@@ -60,6 +62,7 @@ class Keeper {
   }
 
   look(): void {
+    if (this.#isDrawing) return;
     this.wait();
     const { model, signal, host } = this.view;
     if (signal.aborted || !model.get(TRAITS.keepPicture) || !isInNotebook(host)) return;
@@ -69,7 +72,10 @@ class Keeper {
   async #keep(): Promise<void> {
     const { host, signal } = this.view;
     if (!isIdle(this.view) || host.clientWidth === 0 || document.hidden) return;
-    const canvas = await drawMap(this.view);
+    this.#isDrawing = true;
+    const drawing = drawMap(this.view); // the map itself at once, what lies over it later
+    this.#isDrawing = false;
+    const canvas = await drawing;
     const seen = canvas.toDataURL("image/webp", 0.3);
     if (signal.aborted || seen === this.#last) return;
     this.#last = seen;
