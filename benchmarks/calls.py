@@ -2,8 +2,9 @@
 
     python benchmarks/calls.py [--quick]
 
-Calls alternate one by one, so both sides meet the same machine; medians of wall time count, as a call waits for others
-more than it computes.
+The sides take turns in blocks of 20 calls, so that all meet the same machine and each runs as in somebody's loop.
+Medians of wall time count, as a call waits for others more than it computes. For 256 kB there is a second line: there
+the sides take turns call by call, so that each call finds the caches full of the others' code.
 """
 
 from __future__ import annotations
@@ -59,26 +60,35 @@ def round_trips(count: int) -> None:
                 "ours": lambda n: fused.run(udf, n=n),
                 "executor": lambda n: pool.submit(make, n).result(),
             }
-            times = alternate(sides, size, count if size < 1 << 20 else count // 4)
-            direct, ours, executor = (statistics.median(times[side]) for side in sides)
-            print(f"{name:<12}{direct:>9.3f}{ours:>9.3f}{executor:>10.3f}   p95 ours {percentile(times['ours']):.3f}")
+            direct, ours, executor = alternate(name, sides, size, count if size < 1 << 20 else count // 4)
             if name == "256 kB":
                 say("over a direct call, ms", ours - direct, 1.0)
             if size > 1:
                 say("of the executor's time", ours / executor, 0.5 if size < 1 << 20 else 0.4)
+            if name == "256 kB":
+                _, ours, executor = alternate("by turns", sides, size, count, block=1)
+                print(f"  of the executor's time, call by call in turn: {ours / executor:.2f}")
 
 
-def alternate(sides: dict[str, Callable[[int], Any]], size: int, count: int) -> dict[str, list[float]]:
-    """Milliseconds of each side, call by call in turn."""
+def alternate(
+    name: str, sides: dict[str, Callable[[int], Any]], size: int, count: int, *, block: int = 20
+) -> list[float]:
+    """Median milliseconds of each side."""
     times: dict[str, list[float]] = {side: [] for side in sides}
-    for number in range(count + 10):
+    for call in sides.values():
+        for _ in range(10):
+            call(size)
+    for _ in range(count // block):
         for side, call in sides.items():
-            started = time.perf_counter()
-            result = call(size)
-            if number >= 10:
+            for _ in range(block):
+                started = time.perf_counter()
+                result = call(size)
                 times[side].append((time.perf_counter() - started) * 1000)
-            assert len(result) == size
-    return times
+                assert len(result) == size
+    medians = [statistics.median(each) for each in times.values()]
+    direct, ours, executor = medians
+    print(f"{name:<12}{direct:>9.3f}{ours:>9.3f}{executor:>10.3f}   p95 ours {percentile(times['ours']):.3f}")
+    return medians
 
 
 def many_calls(count: int) -> None:
@@ -96,13 +106,17 @@ def many_calls(count: int) -> None:
 
 
 def memory() -> None:
-    """Of host, template and two idle workers, with the whole geo stack."""
+    """Of host, template and two idle workers, with the whole geo stack; of shared pages each has its part."""
     time.sleep(2)  # leases end
     host = psutil.Process(current_kernel().link.pid)
-    processes = [host, *host.children(recursive=True)]
-    pss = [process.memory_full_info().pss / 1e6 for process in processes]
-    each = ", ".join(f"{size:.0f}" for size in pss)
-    say(f"PSS of {len(pss)} processes ({each}), MB", sum(pss), 300)
+    (template,) = host.children()
+    size, base, *workers = [
+        process.memory_full_info().pss / 1e6 for process in (host, template, *template.children(recursive=True))
+    ]
+    largest = sorted(workers)[-2:]
+    each = ", ".join(f"{part:.0f}" for part in (size, base, *largest))
+    say(f"PSS of host, template, two workers ({each}), MB", sum((size, base, *largest)), 300)
+    print(f"  with all {len(workers)} workers, spare ones among them: {size + base + sum(workers):.0f} MB")
 
 
 async def workers(count: int) -> None:

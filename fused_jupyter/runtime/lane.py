@@ -138,7 +138,9 @@ class Lane:
         started = time.monotonic()
         try:
             answer, answer_body = interrupts.wait_for(
-                lambda: leased.worker.run(definition, run, body, on_text=printed.add, until=started + limit)
+                lambda: leased.worker.run(
+                    definition, run, body, on_text=printed.add, until=started + limit, is_alone=len(self._running) == 1
+                )
             )
         except TimeoutError as exc:
             self._end(leased, "timeouts")

@@ -40,6 +40,7 @@ class Puppet:
         for descriptor in descriptors:
             os.set_blocking(descriptor, False)
         self.worker = DirectWorker(descriptors)
+        self.is_alone = False
 
     def hear(self) -> Message:
         return decode(read_frame_sync(self.messages)[0])
@@ -52,16 +53,20 @@ class Puppet:
         os.close(self.stderr)
 
 
-@pytest.fixture
-def puppet() -> Iterator[Puppet]:
+@pytest.fixture(params=[False, True], ids=["asleep", "eager"])
+def puppet(request: pytest.FixtureRequest) -> Iterator[Puppet]:
+    """Twice: whoever waits for the answer sleeps, or looks for it without a pause at first."""
     made = Puppet()
+    made.worker._is_quick = made.is_alone = request.param
     yield made
     made.close()
 
 
 def run(puppet: Puppet, heard: list[str] | None = None, seconds: float = 2.0) -> tuple[Message, bytes]:
     on_text = (lambda _, text: heard.append(text)) if heard is not None else (lambda *_: None)
-    answer, body = puppet.worker.run(UDF, RUN, [b"args"], on_text=on_text, until=time.monotonic() + seconds)
+    answer, body = puppet.worker.run(
+        UDF, RUN, [b"args"], on_text=on_text, until=time.monotonic() + seconds, is_alone=puppet.is_alone
+    )
     return answer, bytes(body)
 
 
