@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from fused_jupyter.errors import ArgumentError
-from fused_jupyter.widgets import Control, FusedMap, TileLayer
+from fused_jupyter.udfs.controls import Control
+from fused_jupyter.widgets import FusedMap, TileLayer
 
 
 @pytest.fixture
