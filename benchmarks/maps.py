@@ -3,8 +3,9 @@
     PYTHONPATH=scripts python benchmarks/maps.py [--rounds 15] [--busy-rounds 5]
 
 Each contender has a notebook of its own in one JupyterLab and one Chromium; the rounds take them in turn. The same
-Python function draws the tiles of our map and of lonboard's RasterLayer, the same GeoTIFF those of our map and of
-localtileserver in ipyleaflet, which is what leafmap's `add_raster` makes. A slider is moved by a key, the cell is run
+Python function draws the tiles of our map and of lonboard's RasterLayer, each defined in a plain cell; the same GeoTIFF
+those of our map, by a `%%fused_udf` cell, which shows a card, and of localtileserver in ipyleaflet, which is what
+leafmap's `add_raster` makes. A slider is moved by a key, the cell is run
 by JupyterLab's command; the clock is that of the compositor's frames, and stops at the first in which the whole map
 has the new colour. A running cell runs for four seconds, and the slider is moved after one.
 """
@@ -21,6 +22,7 @@ import json
 import re
 import statistics
 import tempfile
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,12 +48,10 @@ def paint(z, x, y, size, level):
     return np.stack([np.full_like(blue, level), np.full_like(blue, NUMBER), blue]).astype("uint8")
 """
 OUR_FUNCTION = """\
-%%fused_udf painted
-from typing import Annotated
-import numpy as np
-{paint}
 @fused.udf
 def painted(tile: fused.types.TileXYZ = None, level: Annotated[int, (30, 150, 20)] = 30):
+    import numpy as np
+{paint}
     return paint(tile.z, tile.x, tile.y, 256, level)
 """
 OUR_FILE = """\
@@ -176,7 +176,7 @@ def gray(level: int, number: int) -> Color:
 def contenders(path: Path) -> list[Contender]:
     """Two of ours, each before its peer."""
     ours = {
-        "setup": SETUP + "%load_ext fused_jupyter",
+        "setup": f"{SETUP}from typing import Annotated\n%load_ext fused_jupyter\nimport fused_jupyter as fused",
         "element": ".fused-map",
         "slider": ".fused-map input[type=range]",
     }
@@ -184,7 +184,7 @@ def contenders(path: Path) -> list[Contender]:
     return [
         Contender(
             name="ours, a function",
-            definition=OUR_FUNCTION.format(paint=PAINT),
+            definition=OUR_FUNCTION.format(paint=textwrap.indent(PAINT, "    ")),
             shown=OUR_MAP.format(name="painted"),
             color=painted,
             **ours,

@@ -1,8 +1,9 @@
 /**
  * The border between the two halves of the map.
  *
- * The twin of the traits is fused_jupyter/widgets/_map.py, of the messages fused_jupyter/widgets/_protocol.py, and of
- * the shape of a layer and of a control fused_jupyter/widgets/_layer.py and _controls.py; tests/widgets compares them.
+ * The twin of the traits is fused_jupyter/widgets/_map.py, of the messages fused_jupyter/widgets/_protocol.py, of the
+ * shape of a layer fused_jupyter/widgets/_layers, and of a control fused_jupyter/udfs/controls/specs.py; tests/widgets
+ * compares them.
  */
 
 import type { StyleSpec } from "./style/spec";

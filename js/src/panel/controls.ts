@@ -1,4 +1,4 @@
-/** The panel in which a user moves a UDF's parameters; its twins are fused_jupyter/widgets/_panel.py and _controls.py. */
+/** The panel in which a user moves a UDF's parameters; its twins are fused_jupyter/widgets/_panel.py and udfs/controls. */
 
 import { type ControlSpec, listen, type Params, TRAITS, write } from "../protocol";
 import type { View } from "../view/view";
