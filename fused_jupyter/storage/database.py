@@ -106,7 +106,7 @@ class Database:
                 connection.execute(begin)
                 yield connection
                 connection.execute("COMMIT")
-            except BaseException:
+            except BaseException:  # Ctrl-C too: nothing stays half written
                 connection.rollback()
                 raise
 
@@ -253,7 +253,7 @@ def _lay_out(connection: sqlite3.Connection) -> None:
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
-    except BaseException:
+    except BaseException:  # as above
         connection.rollback()
         raise
 
