@@ -18,6 +18,9 @@ class Interrupts:
     Python raises `KeyboardInterrupt` between any two instructions of the main thread. A worker that has just been
     taken, and is known to nobody yet, would be lost with its slot. In other threads this does nothing.
 
+    What raises inside a finalizer or a callback of the garbage collector is swallowed by Python. So a Ctrl-C counts as
+    heard only when `KeyboardInterrupt` leaves the block; else it is raised again at the next wait, or at the end.
+
     >>> with Interrupts() as interrupts:
     ...     interrupts.wait_for(lambda: 5)
     5
@@ -41,7 +44,8 @@ class Interrupts:
     ) -> None:
         if self._handler is not None:
             _signal.signal(_signal.SIGINT, self._handler)
-            self._raise_what_came()
+            if not isinstance(error, KeyboardInterrupt):
+                self._raise_what_came()
 
     def wait_for(self, wait: Callable[[], T]) -> T:
         """What a function gives that may be interrupted.
@@ -62,9 +66,8 @@ class Interrupts:
             self._handler(signal.SIGINT, None)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
+        self._came = True
         if self._may_raise and self._handler is not None:
             self._may_raise = False  # whoever clears up after this one is not interrupted again
             self._handler(number, frame)
-            self._may_raise = True  # it raised nothing, and the wait goes on
-        else:
-            self._came = True
+            self._may_raise, self._came = True, False  # it raised nothing, and the wait goes on

@@ -117,6 +117,20 @@ def test_deadline_is_kept_while_nothing_comes(puppet: Puppet) -> None:
         run(puppet, seconds=0.2)
 
 
+def test_deadline_is_kept_while_output_never_ends(puppet: Puppet) -> None:
+    """Each time that we look there is more to hear."""
+    begun = time.monotonic()
+
+    def print_more(_: str, __: str) -> None:
+        assert time.monotonic() - begun < 5
+        os.write(puppet.stdout, b"and on\n")
+
+    threading.Timer(0.05, os.write, (puppet.stdout, b"on\n")).start()
+
+    with pytest.raises(TimeoutError):
+        puppet.worker.run(UDF, RUN, [b""], on_text=print_more, until=begun + 0.2, is_alone=puppet.is_alone)
+
+
 def test_half_an_answer_is_no_answer(puppet: Puppet) -> None:
     """The worker died while it sent."""
     puppet.messages.sendall(struct.pack("!II", 100, 0) + b"[")

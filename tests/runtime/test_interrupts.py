@@ -65,6 +65,28 @@ def test_a_second_ctrl_c_does_not_disturb_who_clears_up() -> None:
     assert steps == ["cleared up"]
 
 
+class Dropped:
+    """Somebody presses Ctrl-C while it is finalized: Python reports what that raises, and goes on."""
+
+    def __del__(self) -> None:
+        press()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("waits_again", [False, True], ids=["at the end", "at the next wait"])
+def test_ctrl_c_inside_a_finalizer_is_not_lost(waits_again: bool) -> None:
+    """The garbage collector runs them at any moment; a loop of calls would go on for ever."""
+    steps: list[object] = []
+
+    with pytest.raises(KeyboardInterrupt), Interrupts() as interrupts:  # noqa: PT012 - what it does is the point
+        interrupts.wait_for(lambda: id(Dropped()))
+        steps.append("swallowed")
+        if waits_again:
+            interrupts.wait_for(lambda: steps.append("waited"))
+
+    assert steps == ["swallowed"]
+
+
 def test_the_handler_of_before_is_back_afterwards() -> None:
     """Also that of somebody else, which is called when its time has come."""
     heard: list[int] = []
