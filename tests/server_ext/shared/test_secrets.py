@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import secrets
 import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 import pytest
@@ -44,25 +46,25 @@ ODD_PLACES = ("udfs?q={t}", "x/{t}", "run/file/{t}", "server/v1/{t}", "udfs.html
 
 def test_no_log_has_a_token(known: dict[str, str], owner_key: str, server: JupyterServer, open_: Open) -> None:
     """By whatever address, with whatever status, spelled in whatever way; the server logs all that it can."""
-    seen = set()
+    asked: list[tuple[str, dict[str, str]]] = []
     for token in known.values():
         odd = (token, quote(token[:2]) + token[2:], f"%{ord(token[0]):02x}{token[1:]}", token.replace("_", "%5F"))
-        for address in [form.format(t=spelled) for form in FORMS for spelled in odd[: 1 + (form in FORMS[:3])]]:
-            referer = {"Referer": f"{server.root}fused/{token}/page"}
-            seen.add(open_(f"fused/{address}", **referer).status)
-        for spelled in odd:
-            seen.add(open_(f"fused/{spelled}.json").status)
-        for address in () if token in FOREIGN.values() else ODD_PLACES:
-            seen.add(open_(f"fused/{address.format(t=token)}").status)
-        for method in ("HEAD", "POST", "PUT", "DELETE", "OPTIONS", "ODD"):
-            seen.add(open_(f"fused/{token}.json", method=method).status)
-        seen.add(open_(f"fused/{token}.json", Host="evil.example").status)
-        for scheme in ("token", "Bearer", "Fused-Env-Bearer"):
-            seen.add(open_("fused/udfs", Authorization=f"{scheme} {token}").status)
-    seen.add(open_(f"fused/udfs?token={server.token}", Host="evil.example").status)
+        referer = {"Referer": f"{server.root}fused/{token}/page"}
+        forms = [form.format(t=spelled) for form in FORMS for spelled in odd[: 1 + (form in FORMS[:3])]]
+        asked += [(address, referer) for address in forms]
+        asked += [(f"{spelled}.json", {}) for spelled in odd]
+        asked += [(address.format(t=token), {}) for address in ODD_PLACES if token not in FOREIGN.values()]
+        methods = ("HEAD", "POST", "PUT", "DELETE", "OPTIONS", "ODD")
+        asked += [(f"{token}.json", {"method": method}) for method in methods]
+        asked.append((f"{token}.json", {"Host": "evil.example"}))
+        asked += [
+            ("udfs", {"Authorization": f"{scheme} {token}"}) for scheme in ("token", "Bearer", "Fused-Env-Bearer")
+        ]
+    asked.append((f"udfs?token={server.token}", {"Host": "evil.example"}))
     for scheme in ("token", "Bearer", "Fused-Env-Bearer", "Odd"):
-        seen.add(open_("fused/udfs", Authorization=f"{scheme} {owner_key}").status)
-        seen.add(open_("fused/run/file/nothing", Authorization=f"{scheme} {owner_key}").status)
+        asked += [(address, {"Authorization": f"{scheme} {owner_key}"}) for address in ("udfs", "run/file/nothing")]
+    with ThreadPoolExecutor(8) as pool:  # each refusal of a token takes a tenth of a second
+        seen = set(pool.map(lambda one: open_(f"fused/{one[0]}", **one[1]).status, asked))
 
     assert seen >= {200, 204, 400, 403, 404, 405, 422}
     marker = secrets.token_hex(8)
@@ -123,12 +125,15 @@ def test_no_file_has_a_token(known: dict[str, str], server: JupyterServer, libra
 def test_no_answer_has_a_secret(known: dict[str, str], server: JupyterServer, open_: Open) -> None:
     """But the descriptions and pages that repeat the address which was asked for, as those of tiles have to."""
     repeating = ("/wmts", "tilejson.json", "/page", "/", "{t}")
-    for token in known.values():
-        for form in FORMS:
-            answer = open_(f"fused/{form.format(t=token)}")
-            text = answer.body.decode("latin-1") + str(answer.headers)
-            is_repeated = form.endswith(repeating) and answer.status == 200
-            _assert_nowhere(text, [server.token] if is_repeated else [server.token, token])
+
+    def ask(token: str, form: str) -> None:
+        answer = open_(f"fused/{form.format(t=token)}")
+        text = answer.body.decode("latin-1") + str(answer.headers)
+        is_repeated = form.endswith(repeating) and answer.status == 200
+        _assert_nowhere(text, [server.token] if is_repeated else [server.token, token])
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(ask, *zip(*itertools.product(known.values(), FORMS), strict=True)))
 
 
 @pytest.mark.parametrize(
