@@ -117,7 +117,8 @@ class Kernel:
 
     def start(self, code: str) -> str:
         """Run a cell and do not wait; gives the number of the message."""
-        message_id = str(self.client.execute(code, allow_stdin=False))
+        # A cell that raises has the kernel drop those that come in the moment after it, without a word.
+        message_id = str(self.client.execute(code, allow_stdin=False, stop_on_error=False))
         self._results[message_id] = CellResult()
         return message_id
 

@@ -88,6 +88,14 @@ class Lab:
             )
         )
 
+    def wait_for_end(self, index: int) -> None:
+        """Wait until a cell has ended."""
+        self.page.wait_for_function(
+            "index => window.jupyterapp.shell.currentWidget.content.widgets[index].model.executionCount !== null",
+            arg=index,
+            timeout=PATIENCE,
+        )
+
     def wait_idle(self) -> None:
         """Wait until every cell has ended."""
         self.page.wait_for_timeout(300)

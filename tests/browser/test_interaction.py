@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from playwright.sync_api import Error
 from real_lab import PATIENCE, Lab, is_near, write_notebook
 
 pytestmark = pytest.mark.browser
@@ -70,12 +71,15 @@ def output(lab: Lab, index: int) -> str:
 
 def wait_for_output(lab: Lab, index: int, text: str) -> None:
     """Wait until a cell shows a text."""
-    lab.page.wait_for_function(
-        """([index, text]) => window.jupyterapp.shell.currentWidget.content.widgets[index]
-            .node.querySelector('.jp-Cell-outputWrapper')?.innerText.includes(text)""",
-        arg=[index, text],
-        timeout=PATIENCE,
-    )
+    try:
+        lab.page.wait_for_function(
+            """([index, text]) => window.jupyterapp.shell.currentWidget.content.widgets[index]
+                .node.querySelector('.jp-Cell-outputWrapper')?.innerText.includes(text)""",
+            arg=[index, text],
+            timeout=PATIENCE,
+        )
+    except Error:
+        raise AssertionError(f"cell {index} shows {output(lab, index)!r}, not {text!r}") from None
 
 
 @pytest.mark.parametrize("lab_server", ["/"], indirect=True, ids=["root"])
@@ -105,6 +109,8 @@ def test_clicks_and_drawings_reach_python_while_a_cell_runs(lab: Lab) -> None:
     assert lab.is_running(5), "the cell ended before Python had heard of it: nothing was proven"
     lab.page.evaluate("() => window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.interrupt()")
     wait_for_output(lab, 5, "KeyboardInterrupt")
+    lab.wait_for_end(5)
+    lab.page.wait_for_timeout(300)  # after an error the kernel drops, without a word, the cells that come at once
 
     lab.run(6)
     wait_for_output(lab, 6, "viewport True drawn [")
