@@ -80,8 +80,9 @@ class Place:
             finally:
                 await engine.close()
 
+        before = set(psutil.Process().children(recursive=True))
         result = asyncio.run(main())
-        assert not still_running(psutil.Process().children(recursive=True))
+        assert not still_running([*{*psutil.Process().children(recursive=True)} - before])
         return result
 
     async def ask(self, engine: LocalEngine, source: str, **parameters: Any) -> Any:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from jupyter_server.auth import IdentityProvider, User
 from jupyter_server.auth.identity import LegacyIdentityProvider, PasswordIdentityProvider
@@ -78,6 +78,7 @@ def test_anything_else_is_left_to_jupyter(header: str) -> None:
 @given(st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=255), max_size=40))
 def test_no_other_text_is_the_token(text: str) -> None:
     """Nothing that comes in a header makes the comparison fail or succeed by accident."""
+    assume(text.strip() != TOKEN)  # Hypothesis also tries what it finds in the source
     assert recognise_token(handler({"Authorization": f"token {text}"})) is None
 
 
