@@ -355,9 +355,10 @@ class HostLink:
         self._pause = _FIRST_PAUSE if lived > _LONG_LIFE else min(2 * self._pause, _LONGEST_PAUSE)
         while not self._is_closed and self._client is client:
             await asyncio.sleep(self._pause)
-            with contextlib.suppress(FusedError, OSError):
+            try:
                 await self._connected()
-            self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+            except (FusedError, OSError):  # it did not even start
+                self._pause = min(2 * self._pause, _LONGEST_PAUSE)
 
     async def _launch(self) -> Announcement:
         if self._process is not None:

@@ -122,9 +122,8 @@ class Client:
             await self._writer.wait_closed()
 
     async def wait_closed(self) -> None:
-        """Return when the host has hung up."""
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.shield(self._task)
+        """Return when the host has hung up, or when what was to hear its news broke."""
+        await asyncio.wait([self._task])
 
     def _write(self, message: Message, body: bytes | bytearray | memoryview = b"") -> None:
         if self._writer.transport.is_closing():

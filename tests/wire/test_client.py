@@ -286,6 +286,27 @@ def test_news_whose_answer_fails_end_the_connection(listening: Any) -> None:
     strictly(main())
 
 
+def test_news_that_break_whoever_hears_them_end_the_connection(listening: Any) -> None:
+    """Whoever waits for its end goes on, and finds another host; whoever closes it is told of the fault."""
+
+    async def news(peer: Peer, message: Message, body: bytes) -> None:
+        peer.send(Published(udfs=()))
+
+    def fail(_: Message) -> None:
+        raise KeyError("ours")
+
+    async def main() -> None:
+        async with listening(Peer(news)) as announcement:
+            client = await connect(announcement, role="server", on_event=fail)
+            with pytest.raises(HostLostError):
+                await asyncio.wait_for(client.call(Status(id=1)), 1)
+            await asyncio.wait_for(client.wait_closed(), 1)
+            with pytest.raises(KeyError, match="ours"):
+                await client.close()
+
+    strictly(main())
+
+
 def test_closing_fails_what_waits(listening: Any) -> None:
     """A server that stops leaves no request hanging."""
 
