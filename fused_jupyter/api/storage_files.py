@@ -205,7 +205,7 @@ def _write_table(files: Files, table: Any, url: str) -> None:  # a DataFrame, of
     try:
         table.to_parquet(files.draft(url, name))
         files.commit(url, name)
-    except BaseException:
+    except BaseException:  # Ctrl-C too: no half file stays
         files.drop(url, name)
         raise
 

@@ -19,7 +19,7 @@ class Interrupts:
     taken, and is known to nobody yet, would be lost with its slot. In other threads this does nothing.
 
     What raises inside a finalizer or a callback of the garbage collector is swallowed by Python. So a Ctrl-C counts as
-    heard only when `KeyboardInterrupt` leaves the block; else it is raised again at the next wait, or at the end.
+    heard only when what its handler raised leaves the block; else it is raised again at the next wait, or at the end.
 
     >>> with Interrupts() as interrupts:
     ...     interrupts.wait_for(lambda: 5)
@@ -30,6 +30,8 @@ class Interrupts:
         self._handler: Callable[[int, FrameType | None], Any] | None = None
         self._may_raise = False
         self._came = False
+        self._raised: BaseException | None = None
+        """By the handler, while something was waited for."""
 
     def __enter__(self) -> Self:
         # Not `signal.signal`, which turns handlers and numbers into enums and back: that would cost each call 15 µs.
@@ -44,7 +46,8 @@ class Interrupts:
     ) -> None:
         if self._handler is not None:
             _signal.signal(_signal.SIGINT, self._handler)
-            if not isinstance(error, KeyboardInterrupt):
+            raised, self._raised = self._raised, None
+            if error is None or error is not raised:
                 self._raise_what_came()
 
     def wait_for(self, wait: Callable[[], T]) -> T:
@@ -69,5 +72,9 @@ class Interrupts:
         self._came = True
         if self._may_raise and self._handler is not None:
             self._may_raise = False  # whoever clears up after this one is not interrupted again
-            self._handler(number, frame)
+            try:
+                self._handler(number, frame)
+            except BaseException as exc:
+                self._raised = exc
+                raise
             self._may_raise, self._came = True, False  # it raised nothing, and the wait goes on

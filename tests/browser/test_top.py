@@ -22,7 +22,6 @@ CELLS = [
 ]
 
 
-@pytest.mark.parametrize("lab_server", ["/user/ana/"], indirect=True, ids=["prefix"])
 def test_top_is_live_and_stops_a_run_while_its_cell_waits(lab: Lab) -> None:
     """The run is shown although the kernel is busy, its button ends it, and a closed output ends the looking."""
     write_notebook(lab.server.directory / "top.ipynb", CELLS)

@@ -105,6 +105,24 @@ def test_the_handler_of_before_is_back_afterwards() -> None:
         signal.signal(signal.SIGINT, before)
 
 
+def test_a_handler_that_raises_something_else_is_called_once() -> None:
+    """Programs end themselves by one."""
+    heard: list[int] = []
+
+    def leave(number: int, _: object) -> None:
+        heard.append(number)
+        raise SystemExit(3)
+
+    before = signal.signal(signal.SIGINT, leave)
+    try:
+        with pytest.raises(SystemExit), Interrupts() as interrupts:
+            interrupts.wait_for(press)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+    assert heard == [signal.SIGINT]
+
+
 def test_ctrl_c_that_is_ignored_stays_so() -> None:
     """As in a process without a terminal."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)

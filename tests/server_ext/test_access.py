@@ -186,7 +186,7 @@ def test_nobody_runs_anything_where_no_login_is_asked_for(asked: str, server: Ju
 
     credentials = (*STRANGERS, {"Authorization": f"token {server.token}"})
     with ThreadPoolExecutor(8) as pool:  # each refusal of a token takes a tenth of a second
-        list(pool.map(ask, *zip(*itertools.product(("GET", "HEAD", "POST"), credentials), strict=True)))
+        list(pool.map(lambda pair: ask(*pair), itertools.product(("GET", "HEAD", "POST"), credentials)))
 
     assert counted(kernel) == before
 

@@ -133,7 +133,7 @@ def test_no_answer_has_a_secret(known: dict[str, str], server: JupyterServer, op
         _assert_nowhere(text, [server.token] if is_repeated else [server.token, token])
 
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(ask, *zip(*itertools.product(known.values(), FORMS), strict=True)))
+        list(pool.map(lambda pair: ask(*pair), itertools.product(known.values(), FORMS)))
 
 
 @pytest.mark.parametrize(
